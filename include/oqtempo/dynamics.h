@@ -1,0 +1,93 @@
+/* oqtempo/dynamics.h - reduced dynamics of a system under process tensors.
+ *
+ * One step is: half a step of the system, the process tensors one after the other, half a step of the
+ * system. The work is done for a batch: every column is one system with one initial state, and all columns
+ * share the process tensors.
+ *
+ * One handle, one thread at a time. Results do not depend on the number of threads or on the other columns.
+ */
+#ifndef OQT_DYNAMICS_H
+#define OQT_DYNAMICS_H
+
+#include <oqtempo/pt.h>
+
+OQT_BEGIN_DECLS
+
+typedef struct oqt_dynamics oqt_dynamics;
+
+/** Order of several process tensors within a step. */
+typedef enum {
+    OQT_SPLIT_SYMMETRIC = 0, /* list order and its reverse in turn: second order in dt  */
+    OQT_SPLIT_LIST = 1       /* list order in every step: first order if they do not commute */
+} oqt_split;
+
+typedef struct {
+    size_t struct_size;
+    double dt; /* needed without process tensors; 0: that of the process tensors */
+    oqt_split split;
+    int n_threads; /* 0: OpenMP's default */
+    oqt_progress progress;
+} oqt_dynamics_options;
+#define OQT_DYNAMICS_OPTIONS_INIT                                                                            \
+    {                                                                                                        \
+        sizeof(oqt_dynamics_options), 0.0, OQT_SPLIT_SYMMETRIC, 0,                                           \
+        {                                                                                                    \
+            NULL, NULL                                                                                       \
+        }                                                                                                    \
+    }
+
+/** Figures of a run so far. */
+typedef struct {
+    uint64_t n_steps;
+    size_t bond_dimension; /* product of the bonds of all process tensors             */
+    double trace_drift;    /* largest |tr rho - tr rho_0| over columns and steps taken */
+} oqt_dynamics_stats;
+
+/**
+ * Start a batch of n columns.
+ *
+ * @param[out] out       the run; destroy with oqt_dynamics_destroy
+ * @param[in]  n_pt      number of process tensors, may be 0
+ * @param[in]  pts       borrowed until the run is destroyed; equal dimension and dt
+ * @param[in]  n         number of columns, >= 1
+ * @param[in]  systems   n systems (pointers may repeat), copied
+ * @param[in]  initial   n matrices d x d, any finite matrix: propagated linearly
+ * @param[in]  opt       NULL for defaults
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
+ *
+ * Memory: n d^2 times the product of the bonds, twice.
+ */
+OQT_API oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
+                                       const oqt_system *const *systems, const oqt_complex *initial,
+                                       const oqt_dynamics_options *opt, oqt_error *err);
+
+/** Free a run; NULL is fine. */
+OQT_API void oqt_dynamics_destroy(oqt_dynamics *dyn);
+
+/**
+ * Take n steps.
+ *
+ * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ECANCELED
+ *
+ * On failure the run stands after the last complete step. Cost of a step: 2 d^2 bond^2 n flops for each
+ * process tensor, times the bonds of the others.
+ */
+OQT_API oqt_status oqt_dynamics_step(oqt_dynamics *dyn, uint64_t n, oqt_error *err);
+
+/** The current state of one column, d x d. The caller keeps column < n. */
+OQT_API void oqt_dynamics_state(oqt_complex *rho, const oqt_dynamics *dyn, size_t column);
+
+/**
+ * Record the current state and those after each of n steps.
+ *
+ * @param[out] rho  (n + 1) x columns x d x d
+ * @return as oqt_dynamics_step; rho then holds the steps that were done
+ */
+OQT_API oqt_status oqt_dynamics_record(oqt_complex *rho, oqt_dynamics *dyn, uint64_t n, oqt_error *err);
+
+/** Figures so far. */
+OQT_API void oqt_dynamics_get_stats(oqt_dynamics_stats *out, const oqt_dynamics *dyn);
+
+OQT_END_DECLS
+
+#endif

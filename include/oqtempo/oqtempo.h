@@ -1,0 +1,13 @@
+/* oqtempo/oqtempo.h - everything: baths, process tensors, dynamics. */
+#ifndef OQT_OQTEMPO_H
+#define OQT_OQTEMPO_H
+
+#include <oqtempo/bath.h>
+#include <oqtempo/core.h>
+#include <oqtempo/dynamics.h>
+#include <oqtempo/liouville.h>
+#include <oqtempo/pt.h>
+#include <oqtempo/types.h>
+#include <oqtempo/version.h>
+
+#endif

@@ -1,0 +1,123 @@
+/* oqtempo/pt.h - process tensors: the influence of one bath on one coupling operator, as a matrix product.
+ *
+ * F(a_0 .. a_{N-1}) = e_0^T f_{a_0} f_{a_1} .. f_{a_{N-1}} e_0 times the scalars of oqt_pt_leg_factors, where
+ * a = i d + j is a pair of eigenstates of the coupling and e_0 the first unit vector. The same f_a serve
+ * every step, so a tensor has no length unless it says so (oqt_pt_info::n_steps).
+ *
+ * A finished oqt_pt is immutable and may be shared between threads.
+ */
+#ifndef OQT_PT_H
+#define OQT_PT_H
+
+#include <oqtempo/bath.h>
+#include <oqtempo/liouville.h>
+#include <oqtempo/types.h>
+
+OQT_BEGIN_DECLS
+
+typedef struct oqt_pt oqt_pt;
+
+/** How a process tensor is made. */
+typedef enum {
+    OQT_PT_AUTO = 0,     /* dephasing if the system given commutes with the coupling, else uniform      */
+    OQT_PT_UNIFORM = 1,  /* full memory, any number of steps, any system                                */
+    OQT_PT_DEPHASING = 2 /* closed form; only for systems that commute with the coupling, n_steps steps */
+} oqt_pt_method;
+
+/** Options of oqt_pt_create; set with OQT_PT_OPTIONS_INIT, then change what is wanted. */
+typedef struct {
+    size_t struct_size;
+    oqt_pt_method method;
+    double tolerance; /* truncation tolerance, 0 < tolerance < 1; trajectory errors are 2 .. 100 times it */
+    const oqt_system
+        *system;      /* the system it will be used with, if known: sets path_rate, finds closed forms    */
+    size_t n_steps;   /* number of steps it will be used for; 0: not known                                */
+    double path_rate; /* rate at which paths change legs (about the spectral width of H); 0: from system  */
+    size_t max_bond;  /* limit of the states kept in a truncation, 0: 1500                                */
+    int n_threads;    /* 0: OpenMP's default                                                              */
+    oqt_progress progress;
+} oqt_pt_options;
+#define OQT_PT_OPTIONS_INIT                                                                                  \
+    {                                                                                                        \
+        sizeof(oqt_pt_options), OQT_PT_AUTO, 1e-6, NULL, 0, 0.0, 0, 0,                                       \
+        {                                                                                                    \
+            NULL, NULL                                                                                       \
+        }                                                                                                    \
+    }
+
+/** What a process tensor is and how good it is. */
+typedef struct {
+    oqt_pt_method method; /* how it was made, never OQT_PT_AUTO                                         */
+    size_t dimension;     /* of the system, d                                                           */
+    double dt;
+    size_t n_steps; /* steps it covers; SIZE_MAX: any number                                      */
+    size_t bond_dimension;
+    double tolerance;
+    double path_rate;
+    size_t n_modes; /* order of the state-space model of the memory                               */
+    size_t n_squarings;
+    double fit_error;        /* largest |eta_k - model|, on k other than those fitted                      */
+    double discarded_weight; /* sum of squares of dropped singular values, weighted to the final coupling  */
+    double path_error;       /* path test: rms over random paths of |F - exact|, largest over their length */
+    size_t path_steps;       /* length of those paths                                                      */
+    int state_limit_hit;     /* 1 if max_bond cut off states above the tolerance                           */
+} oqt_pt_info;
+
+/**
+ * Process tensor of a bath coupled through a Hermitian operator.
+ *
+ * @param[out] out       the tensor; destroy with oqt_pt_destroy
+ * @param[in]  bath      not kept
+ * @param[in]  d         dimension of the system
+ * @param[in]  coupling  d x d, Hermitian to 1e-10 of its largest element, diagonal or not
+ * @param[in]  dt        time step, > 0
+ * @param[in]  opt       NULL for defaults
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK, OQT_ECANCELED
+ *
+ * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.
+ * Source: squaring construction, docs/theory.md.
+ */
+OQT_API oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
+                                 double dt, const oqt_pt_options *opt, oqt_error *err);
+
+/** Free a process tensor; NULL is fine. */
+OQT_API void oqt_pt_destroy(oqt_pt *pt);
+
+/** Facts and error estimates. */
+OQT_API void oqt_pt_get_info(oqt_pt_info *out, const oqt_pt *pt);
+
+/** Eigenvalues (d) and eigenvectors (d x d, in columns) of the coupling; either may be NULL. */
+OQT_API void oqt_pt_eigenbasis(double *values, oqt_complex *vectors, const oqt_pt *pt);
+
+/**
+ * The matrix f_a of one leg, bond x bond, the past on the left (row) side.
+ *
+ * @param[in] leg  a = i d + j < d^2, in the eigenbasis of the coupling
+ * @return OQT_OK or OQT_EINVAL
+ */
+OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oqt_error *err);
+
+/**
+ * The d^2 scalars that multiply the legs of one step.
+ *
+ * @return OQT_OK or OQT_EINVAL (step beyond oqt_pt_info::n_steps)
+ */
+OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err);
+
+/**
+ * Write a process tensor to an HDF5 file, aside first, then renamed over `path`.
+ *
+ * @return OQT_OK, OQT_EIO, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ */
+OQT_API oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err);
+
+/**
+ * Read a process tensor written by oqt_pt_write.
+ *
+ * @return OQT_OK, OQT_EIO, OQT_EFORMAT, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ */
+OQT_API oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err);
+
+OQT_END_DECLS
+
+#endif

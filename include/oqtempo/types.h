@@ -1,0 +1,75 @@
+/* oqtempo/types.h - status codes, messages, complex numbers, progress.
+ *
+ * Conventions of the whole library: hbar = k_B = 1; energies, rates and temperatures share one unit, times
+ * use its inverse. Matrices are row-major. rho_ij has vectorization index i d + j.
+ */
+#ifndef OQT_TYPES_H
+#define OQT_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define OQT_BEGIN_DECLS extern "C" {
+#define OQT_END_DECLS   }
+#else
+#define OQT_BEGIN_DECLS
+#define OQT_END_DECLS
+#endif
+
+#if defined(__GNUC__)
+#define OQT_API __attribute__((visibility("default")))
+#else
+#define OQT_API
+#endif
+
+/** Marks a function whose signature may still change in a minor version. */
+#define OQT_EXPERIMENTAL
+
+OQT_BEGIN_DECLS
+
+/** Outcome of a call. Meant to be branched on; oqt_error::text explains. */
+#define OQT_STATUS_LIST(X)                                                                                   \
+    X(OQT_OK, 0, "success")                                                                                  \
+    X(OQT_EINVAL, 1, "invalid argument")                                                                     \
+    X(OQT_ENOMEM, 2, "out of memory")                                                                        \
+    X(OQT_ERANGE, 3, "size exceeds what can be addressed")                                                   \
+    X(OQT_ECONV, 4, "iteration or decomposition did not converge")                                           \
+    X(OQT_ECALLBACK, 5, "user callback reported failure")                                                    \
+    X(OQT_EIO, 6, "file could not be read or written")                                                       \
+    X(OQT_EFORMAT, 7, "file is not valid")                                                                   \
+    X(OQT_ECANCELED, 8, "canceled by the user")                                                              \
+    X(OQT_EUNSUPPORTED, 9, "not supported by this build")
+
+typedef enum {
+#define X(name, value, text) name = value,
+    OQT_STATUS_LIST(X)
+#undef X
+} oqt_status;
+
+/** Status with one line of text. Needs no allocation. Every function that can fail takes an optional one as
+ *  its last argument; it is written on failure only. */
+typedef struct {
+    oqt_status code;
+    char text[256];
+} oqt_error;
+
+/** A complex number, laid out as C99's double complex and C++'s std::complex<double>. */
+typedef struct {
+    double re, im;
+} oqt_complex;
+
+/** Called now and then during long work, from the calling thread only. `fraction` grows from 0 to 1 within
+ *  a phase. Return 0 to go on; non-zero cancels and the call returns OQT_ECANCELED with outputs unchanged.
+ *  The callback must not call back into the object being worked on. */
+typedef int (*oqt_progress_fn)(const char *phase, double fraction, void *ctx);
+
+/** A progress callback with its context; {NULL, NULL} for none. */
+typedef struct {
+    oqt_progress_fn fn;
+    void *ctx;
+} oqt_progress;
+
+OQT_END_DECLS
+
+#endif

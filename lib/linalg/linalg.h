@@ -1,0 +1,129 @@
+/* linalg.h - private: dense real linear algebra. All matrices are row-major. */
+#ifndef OQT_PRIV_LINALG_H
+#define OQT_PRIV_LINALG_H
+
+#include "linalg/blas.h"
+
+/* ---- truncation: one rule, one record, one kernel ---- */
+
+/** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. */
+typedef struct {
+    double abs_tol;  /* every dropped s_i <= abs_tol                                       */
+    double rel_tail; /* 2-norm of the dropped ones <= rel_tail s_0 (meaning of OQuPy's epsrel) */
+    size_t max_rank; /* r <= max_rank, even if that breaks the above; 0: no limit           */
+} oqt__trunc;
+
+/** What truncations did; engines add records up with oqt__trunc_add. */
+typedef struct {
+    size_t kept;             /* rank of the last truncation                   */
+    double discarded_weight; /* sum of squares of the dropped singular values */
+    double largest_dropped;
+    size_t n_fallback;   /* dgesvd taken because dgesdd did not converge  */
+    size_t n_randomized; /* randomized range finder accepted              */
+    bool limited;        /* max_rank cut below the tolerance              */
+} oqt__trunc_record;
+
+void oqt__trunc_add(oqt__trunc_record *sum, const oqt__trunc_record *one);
+
+/** Workspace of one thread; grows, never shrinks. Start with zeros. */
+typedef struct {
+    double *mem;
+    size_t mem_len;
+    int *iwork;
+    size_t iwork_len;
+} oqt__svd_ws;
+
+void oqt__svd_ws_release(oqt__svd_ws *ws);
+
+/** A ~ u diag(s) vt: u is m x rank, vt rank x n. Views into the workspace, valid until its next use. */
+typedef struct {
+    size_t rank;
+    double *u, *s, *vt;
+} oqt__svd;
+
+/**
+ * Truncated singular value decomposition of a, m x n row-major.
+ *
+ * Tall or wide matrices go through QR first; dgesdd, and from a saved copy dgesvd if that fails. Large
+ * matrices of small rank go through a randomized range finder (fixed seed, one power iteration), accepted
+ * when the smallest value found is below the tolerance, else enlarged. m = 0 or n = 0 gives rank 0.
+ *
+ * @return OQT_OK, OQT_EINVAL (a is not finite), OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
+ */
+oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
+                          const oqt__trunc *rule, oqt__trunc_record *record, oqt_error *err);
+
+/* ---- eigenvalues, exponential ---- */
+
+/** Eigenvalues w (ascending) and eigenvectors v (in columns) of the symmetric matrix a; a may be v. */
+oqt_status oqt__eigh(double *w, double *v, const double *a, size_t n, oqt_error *err);
+
+/** The same for a Hermitian matrix. The phase of each vector is fixed: its largest element (the first of
+ *  equals within 1e-8) is real and positive. */
+oqt_status oqt__eigh_complex(double *w, oqt_complex *v, const oqt_complex *a, size_t n, oqt_error *err);
+
+/** Eigenvalues of a general real matrix. */
+oqt_status oqt__eigvals(oqt_complex *w, const double *a, size_t n, oqt_error *err);
+
+/** out = exp(a), n x n; scaling and squaring with Pade approximants (Higham 2005). out may be a. */
+oqt_status oqt__expm(double *out, const double *a, size_t n, oqt_error *err);
+
+/** Solve A X = B, A n x n and B n x nrhs row-major; b is overwritten by X. OQT_ECONV if A is singular. */
+oqt_status oqt__solve(double *b, const double *a, size_t n, size_t nrhs, oqt_error *err);
+
+/* ---- Krylov ---- */
+
+/** y = M x on vectors of length n. Non-zero stops with that status. */
+typedef oqt_status (*oqt__apply_fn)(double *y, const double *x, void *ctx, oqt_error *err);
+
+/** What an iteration took. */
+typedef struct {
+    size_t n_applied;
+    double residual; /* |M x - x| / |x| */
+} oqt__krylov_record;
+
+/**
+ * Fixed point M x = x of a map that conserves a functional: t M = t.
+ *
+ * Solves (1 - M + x0 t^T) x = x0 by restarted GMRES without forming M; then t.x = t.x0.
+ *
+ * @param[in,out] x        start with t.x != 0 on entry, the fixed point on success, unchanged on failure
+ * @param[in]     t        the conserved functional, length n
+ * @param[in]     tol      on |M x - x| / |x|
+ * @param[in]     max_apply  limit of applications
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (limit reached, or the fixed point is not unique), or
+ *         what apply returned
+ */
+oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx, double tol,
+                            size_t max_apply, oqt__krylov_record *record, oqt_error *err);
+
+/* ---- exponential fit ---- */
+
+/** y_k = C A^(k-1) B for k >= 1: one output, n_in inputs, order n. */
+typedef struct {
+    size_t n, n_in;
+    double *a;    /* n x n                              */
+    double *b;    /* n x n_in                           */
+    double *c;    /* n                                  */
+    double *gain; /* n Hankel singular values, decreasing */
+} oqt__state_space;
+
+void oqt__state_space_release(oqt__state_space *model);
+
+/**
+ * Balanced realization of sampled data: Kung's method on a logarithmically sampled, weighted Hankel matrix.
+ *
+ * @param[out] model   release with oqt__state_space_release; unchanged on failure
+ * @param[in]  n_idx   number of samples I_0 = 0 < I_1 < ..
+ * @param[in]  idx     the samples
+ * @param[in]  h0      n_idx x n_idx x n_in, y at k = I_i + I_j + 1
+ * @param[in]  h1      the same at k = I_i + I_j + 2
+ * @param[in]  tol     keep gains above it (absolute)
+ *
+ * Poles on or outside the unit circle are reflected to just inside it. Source: U.3 of the uniform process
+ * tensor, docs/theory.md.
+ */
+oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *idx, size_t n_in,
+                        const double *h0, const double *h1, double tol, oqt_error *err);
+
+#endif
