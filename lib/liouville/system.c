@@ -1,0 +1,382 @@
+/* system.c - Hamiltonian, Lindblad terms, propagator. */
+#include "linalg/linalg.h"
+#include "liouville/hermitian.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The Liouvillian of a larger one would need 16 TiB; vectors of this length fit on the stack. */
+enum { MAX_DIMENSION = 1024 };
+
+/* Relative to the largest element. */
+#define HERMITICITY_TOLERANCE 1e-10
+#define COMMUTATION_TOLERANCE 1e-12
+
+struct oqt_system {
+    size_t d;
+    double width;             /* of the spectrum of the Hamiltonian */
+    oqt_complex *liouvillian; /* d^2 x d^2 */
+};
+
+static oqt_complex multiply(oqt_complex a, oqt_complex b)
+{
+    return (oqt_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+static oqt_complex conjugate(oqt_complex a)
+{
+    return (oqt_complex){a.re, -a.im};
+}
+
+/* ---- input ---- */
+
+static oqt_status check_finite(const oqt_complex *a, size_t rows, const char *what, oqt_error *err)
+{
+    for (size_t i = 0; i < rows * rows; i++)
+        if (!isfinite(a[i].re) || !isfinite(a[i].im))
+            return oqt__fail(err, OQT_EINVAL, "%s is not finite: element (%zu,%zu) is %g%+gi", what, i / rows,
+                             i % rows, a[i].re, a[i].im);
+    return OQT_OK;
+}
+
+static oqt_status check_hermitian(const oqt_complex *h, size_t d, oqt_error *err)
+{
+    double largest = 0.0;
+
+    if (!(oqt__hermiticity_defect(h, d) > HERMITICITY_TOLERANCE))
+        return OQT_OK;
+    for (size_t i = 0; i < d * d; i++)
+        largest = fmax(largest, hypot(h[i].re, h[i].im));
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = i; j < d; j++) {
+            oqt_complex p = h[i * d + j], q = h[j * d + i];
+            double diff = hypot(p.re - q.re, p.im + q.im);
+
+            if (!(diff > HERMITICITY_TOLERANCE * largest))
+                continue;
+            if (i == j)
+                return oqt__fail(
+                    err, OQT_EINVAL,
+                    "hamiltonian is not Hermitian: diagonal element (%zu,%zu) has imaginary part %g", i, j,
+                    p.im);
+            return oqt__fail(err, OQT_EINVAL,
+                             "hamiltonian is not Hermitian: element (%zu,%zu) differs from the conjugate of "
+                             "(%zu,%zu) by %g",
+                             i, j, j, i, diff);
+        }
+    return oqt__fail(err, OQT_EINVAL, "hamiltonian is not Hermitian");
+}
+
+/* ---- the object ---- */
+
+static void fill_commutator(oqt_complex *liouvillian, const oqt_complex *h, size_t d)
+{
+    size_t n = d * d;
+
+    /* -i (H_ik delta_jl - delta_ik H_lj) */
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            oqt_complex *row = liouvillian + (i * d + j) * n;
+
+            for (size_t k = 0; k < d; k++) {
+                row[k * d + j].re += h[i * d + k].im;
+                row[k * d + j].im -= h[i * d + k].re;
+            }
+            for (size_t l = 0; l < d; l++) {
+                row[i * d + l].re -= h[l * d + j].im;
+                row[i * d + l].im += h[l * d + j].re;
+            }
+        }
+}
+
+static oqt_status spectral_width(double *width, const oqt_complex *h, size_t d, oqt_error *err)
+{
+    double *w = oqt__doubles(d);
+    oqt_complex *v = oqt__calloc(d * d, sizeof *v);
+    oqt__blas_guard guard = {false};
+    oqt_status st;
+
+    if (!w || !v) {
+        st = oqt__no_memory(err, "the eigenvalues of a Hamiltonian");
+        goto done;
+    }
+    oqt__blas_enter(&guard);
+    st = oqt__eigh_complex(w, v, h, d, err);
+    oqt__blas_leave(&guard);
+    if (st == OQT_OK)
+        *width = w[d - 1] - w[0];
+done:
+    oqt__free(v);
+    oqt__free(w);
+    return st;
+}
+
+oqt_status oqt_system_create(oqt_system **out, size_t d, const oqt_complex *hamiltonian, oqt_error *err)
+{
+    oqt_system *system = NULL;
+    oqt_status st;
+
+    if (!out || !hamiltonian)
+        return oqt__fail(err, OQT_EINVAL, "hamiltonian or place for the system is missing");
+    if (d == 0)
+        return oqt__fail(err, OQT_EINVAL, "dimension of the Hilbert space must be at least 1");
+    if (d > MAX_DIMENSION)
+        return oqt__fail(err, OQT_ERANGE, "dimension %zu of the Hilbert space exceeds %d", d, MAX_DIMENSION);
+    if ((st = check_finite(hamiltonian, d, "hamiltonian", err)) != OQT_OK ||
+        (st = check_hermitian(hamiltonian, d, err)) != OQT_OK)
+        return st;
+
+    system = oqt__calloc(1, sizeof *system);
+    if (!system)
+        return oqt__no_memory(err, "a system");
+    system->d = d;
+    if ((st = spectral_width(&system->width, hamiltonian, d, err)) != OQT_OK)
+        goto fail;
+    system->liouvillian = oqt__calloc(d * d * d * d, sizeof *system->liouvillian);
+    if (!system->liouvillian) {
+        st = oqt__no_memory(err, "a Liouvillian");
+        goto fail;
+    }
+    fill_commutator(system->liouvillian, hamiltonian, d);
+    *out = system;
+    return OQT_OK;
+fail:
+    oqt_system_destroy(system);
+    return st;
+}
+
+void oqt_system_destroy(oqt_system *system)
+{
+    if (!system)
+        return;
+    oqt__free(system->liouvillian);
+    oqt__free(system);
+}
+
+oqt_system *oqt__system_copy(const oqt_system *system)
+{
+    oqt_system *copy = oqt__copy(system, 1, sizeof *system);
+    size_t n = system->d * system->d;
+
+    if (!copy)
+        return NULL;
+    copy->liouvillian = oqt__copy(system->liouvillian, n * n, sizeof *copy->liouvillian);
+    if (!copy->liouvillian) {
+        oqt__free(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+/* l += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
+static void accumulate_dissipator(oqt_complex *liouvillian, double rate, const oqt_complex *op,
+                                  oqt_complex *square, size_t d)
+{
+    size_t n = d * d;
+
+    for (size_t i = 0; i < d; i++)
+        for (size_t k = 0; k < d; k++) {
+            oqt_complex sum = {0.0, 0.0};
+
+            for (size_t m = 0; m < d; m++) {
+                oqt_complex z = multiply(conjugate(op[m * d + i]), op[m * d + k]);
+
+                sum = (oqt_complex){sum.re + z.re, sum.im + z.im};
+            }
+            square[i * d + k] = sum;
+        }
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            oqt_complex *row = liouvillian + (i * d + j) * n;
+
+            for (size_t k = 0; k < d; k++)
+                for (size_t l = 0; l < d; l++) {
+                    oqt_complex z = multiply(op[i * d + k], conjugate(op[j * d + l]));
+
+                    row[k * d + l].re += rate * z.re;
+                    row[k * d + l].im += rate * z.im;
+                }
+            for (size_t k = 0; k < d; k++) {
+                row[k * d + j].re -= 0.5 * rate * square[i * d + k].re;
+                row[k * d + j].im -= 0.5 * rate * square[i * d + k].im;
+            }
+            for (size_t l = 0; l < d; l++) {
+                row[i * d + l].re -= 0.5 * rate * square[l * d + j].re;
+                row[i * d + l].im -= 0.5 * rate * square[l * d + j].im;
+            }
+        }
+}
+
+oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_complex *op, oqt_error *err)
+{
+    size_t d, n;
+    oqt_complex *sum = NULL, *square = NULL, *old;
+    oqt_status st;
+
+    if (!system || !op)
+        return oqt__fail(err, OQT_EINVAL, "system or operator of the dissipator is missing");
+    d = system->d;
+    n = d * d;
+    if (!isfinite(rate))
+        return oqt__fail(err, OQT_EINVAL, "rate of a dissipator must be finite, got %g", rate);
+    if ((st = check_finite(op, d, "operator of a dissipator", err)) != OQT_OK)
+        return st;
+    sum = oqt__copy(system->liouvillian, n * n, sizeof *sum);
+    square = oqt__calloc(n, sizeof *square);
+    if (!sum || !square) {
+        st = oqt__no_memory(err, "a dissipator");
+        goto done;
+    }
+    accumulate_dissipator(sum, rate, op, square, d);
+    if (check_finite(sum, n, "", NULL) != OQT_OK) {
+        st = oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
+        goto done;
+    }
+    old = system->liouvillian;
+    system->liouvillian = sum;
+    sum = old;
+done:
+    oqt__free(square);
+    oqt__free(sum);
+    return st;
+}
+
+size_t oqt_system_dimension(const oqt_system *system)
+{
+    return system->d;
+}
+
+double oqt_system_spectral_width(const oqt_system *system)
+{
+    return system->width;
+}
+
+void oqt_system_liouvillian(oqt_complex *out, const oqt_system *system)
+{
+    size_t n = system->d * system->d;
+
+    memcpy(out, system->liouvillian, n * n * sizeof *out);
+}
+
+/* ---- propagation ---- */
+
+void oqt__system_generator(double *out, const oqt_system *system)
+{
+    oqt__herm_superop(out, system->liouvillian, system->d);
+}
+
+oqt_status oqt__system_propagator(double *out, const oqt_system *system, double t, oqt_error *err)
+{
+    size_t n = system->d * system->d;
+    double *generator;
+    oqt__blas_guard guard = {false};
+    oqt_status st;
+
+    if (!isfinite(t))
+        return oqt__fail(err, OQT_EINVAL, "time of a propagator must be finite, got %g", t);
+    generator = oqt__doubles(n * n);
+    if (!generator)
+        return oqt__no_memory(err, "a propagator");
+    oqt__system_generator(generator, system);
+    for (size_t i = 0; i < n * n; i++)
+        generator[i] *= t;
+    oqt__blas_enter(&guard);
+    st = oqt__expm(out, generator, n, err);
+    oqt__blas_leave(&guard);
+    oqt__free(generator);
+    return st;
+}
+
+oqt_status oqt_system_propagator(oqt_complex *out, const oqt_system *system, double t, oqt_error *err)
+{
+    size_t n;
+    double *real;
+    oqt_status st;
+
+    if (!out || !system)
+        return oqt__fail(err, OQT_EINVAL, "system or place for the propagator is missing");
+    n = system->d * system->d;
+    real = oqt__doubles(n * n);
+    if (!real)
+        return oqt__no_memory(err, "a propagator");
+    st = oqt__system_propagator(real, system, t, err);
+    if (st == OQT_OK)
+        oqt__herm_superop_to_complex(out, real, system->d);
+    oqt__free(real);
+    return st;
+}
+
+/* ---- commutation with a coupling ---- */
+
+/* column[m] = O_mk of O = u diag(o) u^+. */
+static void coupling_column(oqt_complex *column, const double *o, const oqt_complex *u, size_t k, size_t d)
+{
+    for (size_t m = 0; m < d; m++) {
+        oqt_complex sum = {0.0, 0.0};
+
+        for (size_t e = 0; e < d; e++) {
+            oqt_complex z = multiply(u[m * d + e], conjugate(u[k * d + e]));
+
+            sum.re += o[e] * z.re;
+            sum.im += o[e] * z.im;
+        }
+        column[m] = sum;
+    }
+}
+
+/*
+ * Largest element of the commutators of L with rho -> O rho and rho -> rho O, in the rows (x, .) and columns
+ * (y, .) that colx = O_.x and coly = O_.y reach:
+ *   [L, O (x) 1]_(xj, yl)   = sum_m L_(xj, ml) O_my - O_xm L_(mj, yl),
+ *   [L, 1 (x) O^T]_(jx, ly) = sum_m L_(jx, lm) O_ym - O_mx L_(jm, ly).
+ */
+static double commutator_part(const oqt_complex *liouvillian, const oqt_complex *colx,
+                              const oqt_complex *coly, size_t x, size_t y, size_t d)
+{
+    size_t n = d * d;
+    double largest = 0.0;
+
+    for (size_t j = 0; j < d; j++)
+        for (size_t l = 0; l < d; l++) {
+            oqt_complex sum[2] = {{0.0, 0.0}, {0.0, 0.0}};
+
+            for (size_t m = 0; m < d; m++) {
+                oqt_complex z[4] = {
+                    multiply(liouvillian[(x * d + j) * n + m * d + l], coly[m]),
+                    multiply(conjugate(colx[m]), liouvillian[(m * d + j) * n + y * d + l]),
+                    multiply(liouvillian[(j * d + x) * n + l * d + m], conjugate(coly[m])),
+                    multiply(colx[m], liouvillian[(j * d + m) * n + l * d + y]),
+                };
+
+                for (int i = 0; i < 2; i++) {
+                    sum[i].re += z[2 * i].re - z[2 * i + 1].re;
+                    sum[i].im += z[2 * i].im - z[2 * i + 1].im;
+                }
+            }
+            largest = fmax(largest, fmax(hypot(sum[0].re, sum[0].im), hypot(sum[1].re, sum[1].im)));
+        }
+    return largest;
+}
+
+bool oqt__system_commutes(const oqt_system *system, const double *o, const oqt_complex *u)
+{
+    /* Callers cannot be told of missing memory, hence the stack. */
+    oqt_complex colx[MAX_DIMENSION], coly[MAX_DIMENSION];
+    size_t d = system->d, n = d * d;
+    double norm_l = 0.0, norm_o = 0.0;
+
+    for (size_t i = 0; i < n * n; i++)
+        norm_l = fmax(norm_l, hypot(system->liouvillian[i].re, system->liouvillian[i].im));
+    for (size_t i = 0; i < d; i++)
+        norm_o = fmax(norm_o, fabs(o[i]));
+    for (size_t x = 0; x < d; x++) {
+        coupling_column(colx, o, u, x, d);
+        for (size_t y = 0; y < d; y++) {
+            coupling_column(coly, o, u, y, d);
+            if (commutator_part(system->liouvillian, colx, coly, x, y, d) >
+                COMMUTATION_TOLERANCE * norm_l * norm_o)
+                return false;
+        }
+    }
+    return true;
+}
