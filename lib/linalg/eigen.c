@@ -1,4 +1,4 @@
-/* eigen.c - eigenvalues and linear equations. */
+/* eigen.c - eigenvalues of real matrices and linear equations. */
 #include "linalg/fortran.h"
 #include "linalg/linalg.h"
 
@@ -14,16 +14,16 @@ static bool all_finite(const double *a, size_t n)
 }
 
 /* Sizes that fit LAPACK and memory, and finite elements: what all routines here demand. */
-static oqt_status check_matrix(const double *a, size_t n, size_t parts, oqt_error *err)
+static oqt_status check_matrix(const double *a, size_t n, oqt_error *err)
 {
     oqt_status st = oqt__lapack_size(n, "matrix", err);
 
-    if (st == OQT_OK && !all_finite(a, parts * n * n))
+    if (st == OQT_OK && !all_finite(a, n * n))
         st = oqt__fail(err, OQT_EINVAL, "matrix of size %zu has an element that is not finite", n);
     return st;
 }
 
-/* ---- Hermitian ---- */
+/* ---- symmetric ---- */
 
 oqt_status oqt__eigh(double *w, double *v, const double *a, size_t n, oqt_error *err)
 {
@@ -34,7 +34,7 @@ oqt_status oqt__eigh(double *w, double *v, const double *a, size_t n, oqt_error 
 
     if (n == 0)
         return OQT_OK;
-    if ((st = check_matrix(a, n, 1, err)) != OQT_OK)
+    if ((st = check_matrix(a, n, err)) != OQT_OK)
         return st;
     dsyevd_("V", "U", &n_, NULL, &n_, NULL, &n_work, &query, &n_int, &query, &info, 1, 1);
     lwork = lapack_int(lapack_lwork(n_work));
@@ -63,67 +63,6 @@ done:
     return st;
 }
 
-/* v = conj(z) in columns, z column-major, with the phase of each vector fixed. A row-major Hermitian matrix
- * is the conjugate of itself to LAPACK, so its eigenvectors come out conjugated. */
-static void copy_vectors(oqt_complex *v, const oqt_complex *z, size_t n)
-{
-    for (size_t j = 0; j < n; j++) {
-        const oqt_complex *col = z + j * n;
-        double largest = 0.0, size = 0.0;
-        oqt_complex phase;
-        size_t at = 0;
-
-        for (size_t i = 0; i < n; i++)
-            largest = fmax(largest, hypot(col[i].re, col[i].im));
-        while (at + 1 < n && !(hypot(col[at].re, col[at].im) >= largest * (1.0 - 1e-8)))
-            at++;
-        size = hypot(col[at].re, col[at].im);
-        phase = (oqt_complex){col[at].re / size, col[at].im / size};
-        for (size_t i = 0; i < n; i++) {
-            double re = col[i].re, im = -col[i].im;
-
-            v[i * n + j] = (oqt_complex){re * phase.re - im * phase.im, re * phase.im + im * phase.re};
-        }
-        v[at * n + j].im = 0.0;
-    }
-}
-
-oqt_status oqt__eigh_complex(double *w, oqt_complex *v, const oqt_complex *a, size_t n, oqt_error *err)
-{
-    int n_ = lapack_int(n), info = 0, query = -1, lwork;
-    oqt_complex n_work = {0.0, 0.0}, *z = NULL, *work = NULL;
-    double *values = NULL, *rwork = NULL;
-    oqt_status st;
-
-    if (n == 0)
-        return OQT_OK;
-    if ((st = check_matrix(&a->re, n, 2, err)) != OQT_OK)
-        return st;
-    zheev_("V", "U", &n_, NULL, &n_, NULL, &n_work, &query, NULL, &info, 1, 1);
-    lwork = lapack_int(lapack_lwork(n_work.re));
-    z = oqt__copy(a, n * n, sizeof *a);
-    values = oqt__doubles(n);
-    work = oqt__calloc((size_t)lwork, sizeof *work);
-    rwork = oqt__doubles(3 * n);
-    if (!z || !values || !work || !rwork) {
-        st = oqt__no_memory(err, "eigenvalues");
-        goto done;
-    }
-    zheev_("V", "U", &n_, z, &n_, values, work, &lwork, rwork, &info, 1, 1);
-    if (info != 0) {
-        st = oqt__fail(err, OQT_ECONV, "eigenvalues of a Hermitian matrix of size %zu did not converge", n);
-        goto done;
-    }
-    memcpy(w, values, n * sizeof *w);
-    copy_vectors(v, z, n);
-done:
-    oqt__free(rwork);
-    oqt__free(work);
-    oqt__free(values);
-    oqt__free(z);
-    return st;
-}
-
 /* ---- general ---- */
 
 oqt_status oqt__eigvals(oqt_complex *w, const double *a, size_t n, oqt_error *err)
@@ -134,7 +73,7 @@ oqt_status oqt__eigvals(oqt_complex *w, const double *a, size_t n, oqt_error *er
 
     if (n == 0)
         return OQT_OK;
-    if ((st = check_matrix(a, n, 1, err)) != OQT_OK)
+    if ((st = check_matrix(a, n, err)) != OQT_OK)
         return st;
     dgeev_("N", "N", &n_, NULL, &n_, NULL, NULL, NULL, &one, NULL, &one, &n_work, &query, &info, 1, 1);
     lwork = lapack_int(lapack_lwork(n_work));
@@ -176,7 +115,7 @@ oqt_status oqt__solve(double *b, const double *a, size_t n, size_t nrhs, oqt_err
 
     if (n == 0 || nrhs == 0)
         return OQT_OK;
-    if ((st = check_matrix(a, n, 1, err)) != OQT_OK)
+    if ((st = check_matrix(a, n, err)) != OQT_OK)
         return st;
     if (!all_finite(b, n * nrhs))
         return oqt__fail(err, OQT_EINVAL, "right-hand side has an element that is not finite");

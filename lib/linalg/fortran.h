@@ -66,8 +66,6 @@ void dormlq_(const char *side, const char *trans, const int *m, const int *n, co
 
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
              double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
-void zheev_(const char *jobz, const char *uplo, const int *n, oqt_complex *a, const int *lda, double *w,
-            oqt_complex *work, const int *lwork, double *rwork, int *info, size_t, size_t);
 void dgeev_(const char *jobvl, const char *jobvr, const int *n, double *a, const int *lda, double *wr,
             double *wi, double *vl, const int *ldvl, double *vr, const int *ldvr, double *work,
             const int *lwork, int *info, size_t, size_t);

@@ -93,16 +93,13 @@ static oqt_status spectral_width(double *width, const oqt_complex *h, size_t d, 
 {
     double *w = oqt__doubles(d);
     oqt_complex *v = oqt__calloc(d * d, sizeof *v);
-    oqt__blas_guard guard = {false};
     oqt_status st;
 
     if (!w || !v) {
         st = oqt__no_memory(err, "the eigenvalues of a Hamiltonian");
         goto done;
     }
-    oqt__blas_enter(&guard);
     st = oqt__eigh_complex(w, v, h, d, err);
-    oqt__blas_leave(&guard);
     if (st == OQT_OK)
         *width = w[d - 1] - w[0];
 done:
