@@ -1,0 +1,286 @@
+/* nodes.c - C, eta and eta_k as sums of complex exponentials.
+ *
+ * Built-in spectral densities are analytic, so that their Fourier integral can be moved to a contour on which
+ * exp(-iwt) decays. With nodes w_j on it and weights a_j
+ *
+ *     C(t)   = sum_j a_j exp(-i w_j t)
+ *     eta(t) = sum_j a_j t^2 phi(i w_j t),                phi(z) = (exp(-z) - 1 + z) / z^2
+ *     eta_k  = sum_j a_j G(w_j)^2 exp(-i w_j (k-1) dt),   G(w)   = (1 - exp(-i w dt)) / (i w)
+ *
+ * where nothing cancels at large t: one set of nodes serves all times, and the second difference is exact.
+ */
+#include "bath/bath_priv.h"
+#include "core/core.h"
+
+#include <math.h>
+
+/* Nodes with |v| t below SMALL_PHASE are summed through their moments: SMALL_PHASE^9 / 9! < 1e-17. Nodes that
+ * have decayed by exp(-DECAYED) against the slowest are left out. */
+static const double SMALL_PHASE = 0.05, DECAYED = 60.0;
+
+bool oqt__node_set_alloc(oqt__node_set *set, size_t n)
+{
+    double complex *block = oqt__calloc(n, 3 * sizeof *block);
+
+    if (!block)
+        return false;
+    set->n = n;
+    set->v = block;
+    set->plus = block + n;
+    set->minus = block + 2 * n;
+    return true;
+}
+
+static void release_set(oqt__node_set *set)
+{
+    oqt__free(set->v);
+    oqt__free(set->moments);
+}
+
+void oqt__nodes_release(oqt__nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->n_near; i++)
+        release_set(&nodes->near[i]);
+    release_set(&nodes->far);
+}
+
+/* ---- kernels ---- */
+
+/* 1 - exp(-z) without cancellation: with z = x + iy,
+ * exp(-z) - 1 = expm1(-x) cos y - 2 sin^2(y/2) - i exp(-x) sin y. */
+static double complex one_minus_exp(double complex z)
+{
+    double x = creal(z), y = cimag(z), s = sin(0.5 * y);
+
+    return CMPLX(2.0 * s * s - expm1(-x) * cos(y), exp(-x) * sin(y));
+}
+
+/* G(w)^2, the double integral of exp(-i w (t'-t'')) over two neighbouring steps. */
+static double complex step_kernel(double complex w, double dt)
+{
+    double complex z = CMPLX(-cimag(w) * dt, creal(w) * dt);
+    double complex g = cabs(z) == 0.0 ? dt : dt * (one_minus_exp(z) / z);
+
+    return g * g;
+}
+
+/* phi(z); the series where the closed form would cancel. */
+static double complex phi(double complex z)
+{
+    if (cabs(z) < 1.0) {
+        double complex sum = 0.0;
+
+        for (int m = 20; m >= 1; m--) /* sum_m (-z)^m 2 / (m+2)!, by Horner */
+            sum = -z / (m + 2) * (1.0 + sum);
+        return 0.5 * (1.0 + sum);
+    }
+    return (1.0 - one_minus_exp(z) / z) / z;
+}
+
+/* ---- sums ---- */
+
+/* Number of leading nodes with |v| t < SMALL_PHASE. */
+static size_t n_small(const oqt__node_set *set, double t)
+{
+    size_t lo = 0, hi = set->n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (cabs(set->v[mid]) * t < SMALL_PHASE)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* *re += Re sum of the plus weights, *im += Im sum of the minus weights, at time t. */
+static void add_sum(double *re, double *im, const oqt__node_set *set, double t)
+{
+    double complex plus = set->tail_plus, minus = set->tail_minus;
+    double pr = 0.0, pi = 0.0, mr = 0.0, mi = 0.0;
+    double slowest = set->n > 0 ? cimag(set->v[0]) : 0.0;
+    size_t first = 0;
+
+    if (set->moments) {
+        first = n_small(set, t);
+        const double complex *m = set->moments + first * 2 * OQT__N_MOMENTS;
+        double complex p = 0.0, q = 0.0;
+
+        for (int i = OQT__N_MOMENTS - 1; i >= 0; i--) {
+            p = p * t + m[i];
+            q = q * t + m[OQT__N_MOMENTS + i];
+        }
+        plus += p;
+        minus += q;
+    }
+    for (size_t j = first; j < set->n; j++) {
+        double vr = creal(set->v[j]), vi = cimag(set->v[j]);
+
+        if ((vi - slowest) * t < -DECAYED)
+            break;
+        double size = exp(vi * t), er = size * cos(vr * t), ei = -size * sin(vr * t);
+        double ar = creal(set->plus[j]), ai = cimag(set->plus[j]);
+        double br = creal(set->minus[j]), bi = cimag(set->minus[j]);
+
+        pr += ar * er - ai * ei;
+        pi += ar * ei + ai * er;
+        mr += br * er - bi * ei;
+        mi += br * ei + bi * er;
+    }
+    plus += CMPLX(pr, pi);
+    minus += CMPLX(mr, mi);
+    double c = cos(set->base * t), s = sin(set->base * t);
+
+    *re += c * creal(plus) + s * cimag(plus);
+    *im += c * cimag(minus) - s * creal(minus);
+}
+
+static oqt_complex correlation_at(const oqt__nodes *nodes, double t)
+{
+    oqt_complex c = {0.0, 0.0};
+
+    if (nodes->has_far && t >= nodes->t_far) {
+        add_sum(&c.re, &c.im, &nodes->far, t);
+        return c;
+    }
+    for (size_t i = 0; i < nodes->n_near; i++)
+        add_sum(&c.re, &c.im, &nodes->near[i], t);
+    return c;
+}
+
+/* The constant and the linear term of eta need every node, so there is no far set here. */
+static oqt_complex eta_at(const oqt__nodes *nodes, double t)
+{
+    oqt_complex eta = {0.0, 0.0};
+
+    for (size_t i = 0; i < nodes->n_near; i++) {
+        const oqt__node_set *set = &nodes->near[i];
+        double complex kernel = phi(CMPLX(0.0, set->base * t));
+
+        eta.re += creal(set->tail_plus * kernel);
+        eta.im += cimag(set->tail_minus * kernel);
+        for (size_t j = 0; j < set->n; j++) {
+            double complex v = set->v[j];
+
+            kernel = phi(CMPLX(-cimag(v) * t, (set->base + creal(v)) * t));
+            eta.re += creal(set->plus[j] * kernel);
+            eta.im += cimag(set->minus[j] * kernel);
+        }
+    }
+    eta.re *= t * t;
+    eta.im *= t * t;
+    return eta;
+}
+
+/* ---- preparation ---- */
+
+static void apply_step(oqt__node_set *set, double dt)
+{
+    double complex kernel = step_kernel(set->base, dt);
+
+    set->tail_plus *= kernel;
+    set->tail_minus *= kernel;
+    for (size_t j = 0; j < set->n; j++) {
+        kernel = step_kernel(set->base + set->v[j], dt);
+        set->plus[j] *= kernel;
+        set->minus[j] *= kernel;
+    }
+}
+
+static bool add_moments(oqt__node_set *set)
+{
+    const size_t row = 2 * OQT__N_MOMENTS;
+    double complex *m = oqt__calloc(set->n + 1, row * sizeof *m);
+
+    if (!m)
+        return false;
+    for (size_t j = 0; j < set->n; j++) {
+        double complex power = 1.0, step = CMPLX(cimag(set->v[j]), -creal(set->v[j]));
+
+        for (size_t i = 0; i < OQT__N_MOMENTS; i++) {
+            m[(j + 1) * row + i] = m[j * row + i] + power * set->plus[j];
+            m[(j + 1) * row + OQT__N_MOMENTS + i] = m[j * row + OQT__N_MOMENTS + i] + power * set->minus[j];
+            power *= step / (double)(i + 1);
+        }
+    }
+    set->moments = m;
+    return true;
+}
+
+/* Few exponentials, or modes: one set with no need of moments. */
+static oqt_status build_modes(oqt__nodes *nodes, const oqt_bath *bath, oqt_error *err)
+{
+    oqt__node_set *set = &nodes->near[0];
+
+    if (!oqt__node_set_alloc(set, bath->n))
+        return oqt__no_memory(err, "modes");
+    nodes->n_near = 1;
+    for (size_t j = 0; j < bath->n; j++) {
+        set->v[j] = bath->x[j];
+        set->minus[j] = bath->y[j];
+        set->plus[j] =
+            bath->temperature > 0.0 ? bath->y[j] / tanh(0.5 * bath->x[j] / bath->temperature) : bath->y[j];
+    }
+    return OQT_OK;
+}
+
+static oqt_status prepare(oqt__nodes *nodes, const oqt_bath *bath, const oqt__request *req, oqt_error *err)
+{
+    oqt_status st;
+
+    if (bath->kind == OQT__BATH_MODES)
+        return build_modes(nodes, bath, err);
+    if ((st = oqt__contour_build(nodes, bath, req->t_min, req->t_max, err)) != OQT_OK)
+        return st;
+    if (bath->kind != OQT__BATH_POWER_LAW && bath->temperature > 0.0 && req->want != OQT__WANT_ETA)
+        return oqt__matsubara_build(nodes, bath, err);
+    return OQT_OK;
+}
+
+oqt_status oqt__nodes_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
+                               oqt_error *err)
+{
+    oqt__nodes nodes = {0};
+    oqt_complex eta_0 = {0.0, 0.0};
+    const oqt__want want = req->want;
+    const double dt = req->dt;
+    const ptrdiff_t n = (ptrdiff_t)req->n;
+    oqt_status st = prepare(&nodes, bath, req, err);
+
+    if (st != OQT_OK)
+        goto done;
+    if (want == OQT__WANT_STEP) {
+        if (req->has_zero)
+            eta_0 = eta_at(&nodes, dt);
+        for (size_t i = 0; i < nodes.n_near; i++)
+            apply_step(&nodes.near[i], dt);
+        if (nodes.has_far)
+            apply_step(&nodes.far, dt);
+    }
+    for (size_t i = 0; i < nodes.n_near && want != OQT__WANT_ETA && bath->kind != OQT__BATH_MODES; i++) {
+        if (nodes.near[i].n > 1 && !add_moments(&nodes.near[i])) {
+            st = oqt__no_memory(err, "bath quadrature");
+            goto done;
+        }
+    }
+#pragma omp parallel for default(none) shared(out, nodes, req, want, dt, eta_0, n) schedule(static)          \
+    num_threads(oqt__threads(0)) if (n > 32)
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (want == OQT__WANT_C) {
+            out[i] = correlation_at(&nodes, req->t[i]);
+            if (req->t[i] == 0.0)
+                out[i].im = 0.0; /* else rounding */
+        } else if (want == OQT__WANT_ETA) {
+            out[i] = eta_at(&nodes, req->t[i]);
+        } else {
+            uint64_t k = oqt__request_k(req, (size_t)i);
+
+            out[i] = k == 0 ? eta_0 : correlation_at(&nodes, (double)(k - 1) * dt);
+        }
+    }
+done:
+    oqt__nodes_release(&nodes);
+    return st;
+}
