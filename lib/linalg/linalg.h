@@ -126,4 +126,18 @@ void oqt__state_space_release(oqt__state_space *model);
 oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *idx, size_t n_in,
                         const double *h0, const double *h1, double tol, oqt_error *err);
 
+/* ---- weighted factors ---- */
+
+/**
+ * Z with Z Z^T = m, for a positive semidefinite m whose elements scale as sqrt(scale_i scale_j).
+ *
+ * Lower triangular (Cholesky) after scaling, with a shift of 1e-14 of the mean diagonal that grows until the
+ * factor exists; the scaling keeps weights down to 1e-14 of the largest meaningful. z may be m.
+ *
+ * @param[in] m      n x n with row length ld; only its lower triangle is read
+ * @param[out] z     n x n, contiguous
+ */
+oqt_status oqt__psd_factor(double *z, const double *m, size_t ld, const double *scale, size_t n,
+                           oqt_error *err);
+
 #endif

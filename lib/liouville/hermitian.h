@@ -38,8 +38,12 @@ oqt_status oqt__system_propagator(double *out, const oqt_system *system, double 
 /** A copy, or NULL. */
 oqt_system *oqt__system_copy(const oqt_system *system);
 
-/** Whether L maps |i><j| of the eigenbasis u of a coupling with eigenvalues o only to |k><l| of the same
- *  pair of eigenvalues: |[L, O (x) 1]| and |[L, 1 (x) O]| below 1e-12 of |L| |O|. */
-bool oqt__system_commutes(const oqt_system *system, const double *o, const oqt_complex *u);
+/**
+ * The rate at which a system leaves the legs (i, j) of a coupling with eigenvalues o and eigenbasis u: the
+ * largest row sum of |L| between legs with different eigenvalues. Exactly 0 if the system commutes with the
+ * coupling, to 1e-12 of |L|.
+ */
+oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const double *o, const oqt_complex *u,
+                                oqt_error *err);
 
 #endif

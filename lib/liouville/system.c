@@ -11,6 +11,7 @@ enum { MAX_DIMENSION = 1024 };
 /* Relative to the largest element. */
 #define HERMITICITY_TOLERANCE 1e-10
 #define COMMUTATION_TOLERANCE 1e-12
+#define DEGENERACY_TOLERANCE  1e-11
 
 struct oqt_system {
     size_t d;
@@ -303,77 +304,43 @@ oqt_status oqt_system_propagator(oqt_complex *out, const oqt_system *system, dou
     return st;
 }
 
-/* ---- commutation with a coupling ---- */
+/* ---- how fast a system leaves the eigenspaces of a coupling ---- */
 
-/* column[m] = O_mk of O = u diag(o) u^+. */
-static void coupling_column(oqt_complex *column, const double *o, const oqt_complex *u, size_t k, size_t d)
+oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const double *o, const oqt_complex *u,
+                                oqt_error *err)
 {
-    for (size_t m = 0; m < d; m++) {
-        oqt_complex sum = {0.0, 0.0};
-
-        for (size_t e = 0; e < d; e++) {
-            oqt_complex z = multiply(u[m * d + e], conjugate(u[k * d + e]));
-
-            sum.re += o[e] * z.re;
-            sum.im += o[e] * z.im;
-        }
-        column[m] = sum;
-    }
-}
-
-/*
- * Largest element of the commutators of L with rho -> O rho and rho -> rho O, in the rows (x, .) and columns
- * (y, .) that colx = O_.x and coly = O_.y reach:
- *   [L, O (x) 1]_(xj, yl)   = sum_m L_(xj, ml) O_my - O_xm L_(mj, yl),
- *   [L, 1 (x) O^T]_(jx, ly) = sum_m L_(jx, lm) O_ym - O_mx L_(jm, ly).
- */
-static double commutator_part(const oqt_complex *liouvillian, const oqt_complex *colx,
-                              const oqt_complex *coly, size_t x, size_t y, size_t d)
-{
-    size_t n = d * d;
-    double largest = 0.0;
-
-    for (size_t j = 0; j < d; j++)
-        for (size_t l = 0; l < d; l++) {
-            oqt_complex sum[2] = {{0.0, 0.0}, {0.0, 0.0}};
-
-            for (size_t m = 0; m < d; m++) {
-                oqt_complex z[4] = {
-                    multiply(liouvillian[(x * d + j) * n + m * d + l], coly[m]),
-                    multiply(conjugate(colx[m]), liouvillian[(m * d + j) * n + y * d + l]),
-                    multiply(liouvillian[(j * d + x) * n + l * d + m], conjugate(coly[m])),
-                    multiply(colx[m], liouvillian[(j * d + m) * n + l * d + y]),
-                };
-
-                for (int i = 0; i < 2; i++) {
-                    sum[i].re += z[2 * i].re - z[2 * i + 1].re;
-                    sum[i].im += z[2 * i].im - z[2 * i + 1].im;
-                }
-            }
-            largest = fmax(largest, fmax(hypot(sum[0].re, sum[0].im), hypot(sum[1].re, sum[1].im)));
-        }
-    return largest;
-}
-
-bool oqt__system_commutes(const oqt_system *system, const double *o, const oqt_complex *u)
-{
-    /* Callers cannot be told of missing memory, hence the stack. */
-    oqt_complex colx[MAX_DIMENSION], coly[MAX_DIMENSION];
     size_t d = system->d, n = d * d;
-    double norm_l = 0.0, norm_o = 0.0;
+    double *real = oqt__doubles(n * n), *rotation = oqt__doubles(n * n), *work = oqt__doubles(n * n);
+    oqt_complex *rotated = oqt__calloc(n * n, sizeof *rotated);
+    double largest = 0.0, scale = 0.0, span = 0.0;
+    bool ok = real && rotation && work && rotated;
 
-    for (size_t i = 0; i < n * n; i++)
-        norm_l = fmax(norm_l, hypot(system->liouvillian[i].re, system->liouvillian[i].im));
-    for (size_t i = 0; i < d; i++)
-        norm_o = fmax(norm_o, fabs(o[i]));
-    for (size_t x = 0; x < d; x++) {
-        coupling_column(colx, o, u, x, d);
-        for (size_t y = 0; y < d; y++) {
-            coupling_column(coly, o, u, y, d);
-            if (commutator_part(system->liouvillian, colx, coly, x, y, d) >
-                COMMUTATION_TOLERANCE * norm_l * norm_o)
-                return false;
+    if (ok) {
+        oqt__system_generator(real, system);
+        oqt__herm_rotation(rotation, u, d);
+        oqt__gemm(false, false, n, n, n, 1.0, rotation, n, real, n, 0.0, work, n);
+        oqt__gemm(false, true, n, n, n, 1.0, work, n, rotation, n, 0.0, real, n);
+        oqt__herm_superop_to_complex(rotated, real, d);
+        for (size_t i = 0; i < d; i++)
+            span = fmax(span, fabs(o[i]));
+        for (size_t a = 0; a < n; a++) {
+            double sum = 0.0;
+
+            for (size_t b = 0; b < n; b++) {
+                double size = hypot(rotated[a * n + b].re, rotated[a * n + b].im);
+
+                scale = fmax(scale, size);
+                if (fabs(o[a / d] - o[b / d]) > DEGENERACY_TOLERANCE * span ||
+                    fabs(o[a % d] - o[b % d]) > DEGENERACY_TOLERANCE * span)
+                    sum += size;
+            }
+            largest = fmax(largest, sum);
         }
+        *rate = largest > COMMUTATION_TOLERANCE * scale ? largest : 0.0;
     }
-    return true;
+    oqt__free(real);
+    oqt__free(rotation);
+    oqt__free(work);
+    oqt__free(rotated);
+    return ok ? OQT_OK : oqt__no_memory(err, "the rates of a system");
 }
