@@ -1,0 +1,42 @@
+/* influence.h - private: legs of the influence functional and its exact value on a path.
+ *
+ * In the eigenbasis of the coupling, with eigenvalues o_i, the composite leg a = i d + j has the difference
+ * om_a = o_i - o_j and the shifted sum sp_a = o_i + o_j - 2 c. With c the middle of the spectrum the
+ * functional is
+ *
+ *     F(a_0 .. a_{N-1}) = exp(- sum_{n >= m} om_n [Re eta_{n-m} om_m + i Im eta_{n-m} sp_m])
+ *                         times prod_n exp(-2 i c om_n Phi_n),  Phi_n = sum_{j <= n} Im eta_j,
+ *
+ * and the second line stays outside the process tensor.
+ */
+#ifndef OQT_PRIV_INFLUENCE_H
+#define OQT_PRIV_INFLUENCE_H
+
+#include <oqtempo/types.h>
+
+#include "core/core.h"
+
+/** Legs that have equal (|om|, sp) share one tensor: a class. Legs with om < 0 use its complex conjugate. */
+typedef struct {
+    size_t d, n_class;
+    double shift;      /* c                                                       */
+    double *om, *sp;   /* n_class: |om| and sp of the class                       */
+    double *weight;    /* n_class: share of the d^2 legs                          */
+    size_t *cls;       /* d^2: class of a leg                                     */
+    signed char *sign; /* d^2: sign of om, 0 for om = 0                           */
+} oqt__legs;
+
+/** Classes of the legs of a coupling with eigenvalues o; differences below 1e-11 of the largest |o| are zero.
+ *  Classes are ordered by the first leg that belongs to them. */
+oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_error *err);
+void oqt__legs_release(oqt__legs *legs);
+
+/** Whether the class is real: om = 0. */
+bool oqt__legs_real(const oqt__legs *legs, size_t cls);
+
+/** log F of the first 1 .. n slots of a path of legs, without the shift factor; out has n elements. O(n^2).
+ */
+void oqt__path_log(oqt_complex *out, const oqt__legs *legs, const size_t *path, size_t n,
+                   const oqt_complex *eta);
+
+#endif

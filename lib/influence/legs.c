@@ -1,0 +1,96 @@
+/* legs.c - classes of legs, and the influence functional on one path. */
+#include "influence/influence.h"
+
+#include <math.h>
+
+static const double DEGENERACY_TOL = 1e-11;
+
+bool oqt__legs_real(const oqt__legs *legs, size_t cls)
+{
+    return legs->om[cls] == 0.0;
+}
+
+void oqt__legs_release(oqt__legs *legs)
+{
+    oqt__free(legs->om);
+    oqt__free(legs->sp);
+    oqt__free(legs->weight);
+    oqt__free(legs->cls);
+    oqt__free(legs->sign);
+    *legs = (oqt__legs){0};
+}
+
+static size_t find_class(oqt__legs *legs, double om, double sp, double tol)
+{
+    size_t k = 0;
+
+    while (k < legs->n_class && (fabs(legs->om[k] - om) > tol || fabs(legs->sp[k] - sp) > tol))
+        k++;
+    if (k == legs->n_class) {
+        legs->om[k] = om;
+        legs->sp[k] = sp;
+        legs->n_class++;
+    }
+    return k;
+}
+
+oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_error *err)
+{
+    size_t n = d * d;
+    double low = o[0], high = o[0], scale, tol;
+    oqt__legs next = {.d = d};
+
+    next.om = oqt__doubles(n);
+    next.sp = oqt__doubles(n);
+    next.weight = oqt__doubles(n);
+    next.cls = oqt__calloc(n, sizeof *next.cls);
+    next.sign = oqt__calloc(n, sizeof *next.sign);
+    if (!next.om || !next.sp || !next.weight || !next.cls || !next.sign) {
+        oqt__legs_release(&next);
+        return oqt__no_memory(err, "the legs of a coupling");
+    }
+    for (size_t i = 1; i < d; i++) {
+        low = fmin(low, o[i]);
+        high = fmax(high, o[i]);
+    }
+    scale = fmax(fabs(low), fabs(high));
+    tol = DEGENERACY_TOL * scale;
+    next.shift = 0.5 * (low + high);
+    if (fabs(next.shift) <= tol)
+        next.shift = 0.0;
+    for (size_t a = 0; a < n; a++) {
+        double om = o[a / d] - o[a % d], sp = o[a / d] + o[a % d] - 2.0 * next.shift;
+
+        if (fabs(om) <= tol)
+            om = 0.0;
+        next.sign[a] = (signed char)((om > 0.0) - (om < 0.0));
+        next.cls[a] = find_class(&next, fabs(om), sp, tol);
+        next.weight[next.cls[a]] += 1.0 / (double)n;
+    }
+    *legs = next;
+    return OQT_OK;
+}
+
+void oqt__path_log(oqt_complex *out, const oqt__legs *legs, const size_t *path, size_t n,
+                   const oqt_complex *eta)
+{
+    double re = 0.0, im = 0.0;
+
+    for (size_t k = 0; k < n; k++) {
+        double om = legs->sign[path[k]] * legs->om[legs->cls[path[k]]];
+
+        if (om != 0.0) {
+            double sum_re = 0.0, sum_im = 0.0;
+
+            for (size_t m = 0; m <= k; m++) {
+                size_t cls = legs->cls[path[m]];
+
+                sum_re += eta[k - m].re * legs->sign[path[m]] * legs->om[cls];
+                sum_im += eta[k - m].im * legs->sp[cls];
+            }
+            re -= om * sum_re;
+            im -= om * sum_im;
+        }
+        out[k] = (oqt_complex){re, im};
+    }
+}

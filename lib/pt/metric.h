@@ -1,0 +1,40 @@
+/* metric.h - private to pt: how much each state of a bond matters, on correlated paths. */
+#ifndef OQT_PT_METRIC_H
+#define OQT_PT_METRIC_H
+
+#include "pt/fock.h"
+
+/** Environments of a bond, one for each leg class of the neighboring slot. A Hermitian matrix
+ *  re + i im is kept as one n x 2n matrix [re | im]; a real class as n x n. */
+typedef struct {
+    size_t n;
+    double **mat; /* n_class */
+} oqt__environment;
+
+oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__legs *legs, oqt_error *err);
+void oqt__environment_release(oqt__environment *env, size_t n_class);
+
+/** The chain of legs that the metric averages over, and what runs it. */
+typedef struct {
+    const oqt__legs *legs;
+    double lam;          /* probability to stay on a leg                                */
+    const double *theta; /* n_class: weight of a slot with itself                       */
+    size_t n_iter;
+    int n_threads;
+} oqt__metric_chain;
+
+/**
+ * Improve the environments of both sides by n_iter power iterations.
+ *
+ *     right: Y = theta F R F^+,   left: Y = theta F^T R F^*   (the transpose of the left environment)
+ *     R <- lam Y + (1 - lam) sum_mu w_mu Re Y_mu,  normalized to 1 for the vacuum
+ *
+ * Cost: 2 n_iter (4 n^3 for each real class + 16 n^3 for each complex one) flops.
+ */
+oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
+                               const oqt__metric_chain *chain, oqt_error *err);
+
+/** The metric itself: out = sum_mu w_mu Re R_mu, n x n. */
+void oqt__metric_average(double *out, const oqt__environment *env, const oqt__legs *legs);
+
+#endif

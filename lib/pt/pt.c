@@ -1,0 +1,316 @@
+/* pt.c - the process-tensor object: coupling, accessors, the closed form, and the choice of a builder. */
+#include "pt/pt_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "liouville/hermitian.h"
+
+/* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
+ * spends bonds on paths that nobody takes. */
+static const double LAM_MIN = 0.8, LAM_MAX = 0.99, LAM_DEFAULT = 0.9;
+
+enum { PATH_STEPS_DEFAULT = 128, PATH_STEPS_MAX = 2048, MAX_BOND_DEFAULT = 640 };
+
+void oqt_pt_destroy(oqt_pt *pt)
+{
+    if (!pt)
+        return;
+    oqt__free(pt->o);
+    oqt__free(pt->u);
+    oqt__legs_release(&pt->legs);
+    oqt__free(pt->f);
+    oqt__free(pt->slope);
+    oqt__free(pt->tail_c);
+    oqt__free(pt->tail_b);
+    oqt__free(pt->tail_power);
+    oqt__free(pt);
+}
+
+static bool is_diagonal(const oqt_complex *a, size_t d)
+{
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            if (i != j && (a[i * d + j].re != 0.0 || a[i * d + j].im != 0.0))
+                return false;
+    return true;
+}
+
+static oqt_status diagonalize(oqt_pt *pt, const oqt_complex *coupling, oqt_error *err)
+{
+    size_t d = pt->d;
+
+    pt->o = oqt__doubles(d);
+    pt->u = oqt__calloc(d * d, sizeof *pt->u);
+    if (!pt->o || !pt->u)
+        return oqt__no_memory(err, "a coupling operator");
+    pt->rotated = !is_diagonal(coupling, d);
+    if (pt->rotated)
+        return oqt__eigh_complex(pt->o, pt->u, coupling, d, err);
+    for (size_t i = 0; i < d; i++) {
+        pt->o[i] = coupling[i * d + i].re;
+        pt->u[i * d + i].re = 1.0;
+    }
+    return OQT_OK;
+}
+
+oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, double dt, oqt_error *err)
+{
+    oqt_pt *pt = oqt__calloc(1, sizeof *pt);
+    oqt_status st;
+
+    if (!pt)
+        return oqt__no_memory(err, "a process tensor");
+    pt->d = d;
+    pt->dt = dt;
+    if ((st = diagonalize(pt, coupling, err)) != OQT_OK ||
+        (st = oqt__legs_create(&pt->legs, pt->o, d, err)) != OQT_OK) {
+        oqt_pt_destroy(pt);
+        return st;
+    }
+    pt->info.dimension = d;
+    pt->info.dt = dt;
+    pt->info.n_steps = SIZE_MAX;
+    *out = pt;
+    return OQT_OK;
+}
+
+/* ---- what a tensor is ---- */
+
+void oqt_pt_get_info(oqt_pt_info *out, const oqt_pt *pt)
+{
+    *out = pt->info;
+}
+
+void oqt_pt_eigenbasis(double *values, oqt_complex *vectors, const oqt_pt *pt)
+{
+    if (values)
+        memcpy(values, pt->o, pt->d * sizeof *values);
+    if (vectors)
+        memcpy(vectors, pt->u, pt->d * pt->d * sizeof *vectors);
+}
+
+oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oqt_error *err)
+{
+    if (leg >= pt->d * pt->d)
+        return oqt__fail(err, OQT_EINVAL, "leg must be below %zu, got %zu", pt->d * pt->d, leg);
+    const double *re = oqt__pt_real(pt, pt->legs.cls[leg]), *im = oqt__pt_imag(pt, pt->legs.cls[leg]);
+
+    for (size_t i = 0; i < pt->chi * pt->chi; i++)
+        out[i] = (oqt_complex){re[i], pt->legs.sign[leg] * im[i]};
+    return OQT_OK;
+}
+
+bool oqt__pt_has_factors(const oqt_pt *pt)
+{
+    return pt->n_slope > 0;
+}
+
+void oqt__pt_fill_powers(double *power, size_t n)
+{
+    size_t nn = n * n;
+
+    for (size_t p = 1; p < OQT__POWERS; p++)
+        oqt__gemm(false, false, n, n, n, 1.0, power + (p - 1) * nn, n, power + (p - 1) * nn, n, 0.0,
+                  power + p * nn, n);
+}
+
+/* tail_c A^n tail_b by the binary digits of n; x and y are scratch of n_tail. */
+static double tail(const oqt_pt *pt, uint64_t n, double *x, double *y)
+{
+    size_t m = pt->n_tail;
+    double sum = 0.0;
+
+    if (n >> OQT__POWERS)
+        return 0.0;
+    memcpy(x, pt->tail_b, m * sizeof *x);
+    for (size_t p = 0; n >> p; p++)
+        if ((n >> p) & 1) {
+            oqt__gemv(false, m, m, 1.0, pt->tail_power + p * m * m, m, x, 0.0, y);
+            memcpy(x, y, m * sizeof *x);
+        }
+    for (size_t i = 0; i < m; i++)
+        sum += pt->tail_c[i] * x[i];
+    return sum;
+}
+
+void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *scratch)
+{
+    const oqt__legs *legs = &pt->legs;
+    bool whole = pt->info.method == OQT_PT_DEPHASING;
+    oqt_complex slope = {0.0, 0.0};
+
+    if (pt->n_slope > 0) {
+        slope = pt->slope[step < pt->n_slope ? step : pt->n_slope - 1];
+        if (step >= pt->n_slope && pt->n_tail > 0)
+            slope.im += tail(pt, step, scratch, scratch + pt->n_tail) -
+                        tail(pt, pt->n_slope - 1, scratch, scratch + pt->n_tail);
+    }
+    for (size_t a = 0; a < pt->d * pt->d; a++) {
+        size_t cls = legs->cls[a];
+        double om = legs->sign[a] * legs->om[cls];
+        double size = whole ? exp(-om * om * slope.re) : 1.0;
+        double angle = -om * slope.im * (2.0 * legs->shift + (whole ? legs->sp[cls] : 0.0));
+
+        out[a] = (oqt_complex){size * cos(angle), size * sin(angle)};
+    }
+}
+
+oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err)
+{
+    double *scratch;
+
+    if (step >= pt->info.n_steps)
+        return oqt__fail(err, OQT_EINVAL, "process tensor covers %zu steps, step %llu asked for",
+                         pt->info.n_steps, (unsigned long long)step);
+    scratch = oqt__doubles(2 * pt->n_tail);
+    if (!scratch)
+        return oqt__no_memory(err, "leg factors");
+    oqt__pt_factors(out, pt, step, scratch);
+    oqt__free(scratch);
+    return OQT_OK;
+}
+
+/* ---- builders ---- */
+
+/*
+ * Systems that commute with the coupling stay on one leg, whose influence up to slot n is
+ * exp(-om [om Re eta(t) + i (sp + 2 c) Im eta(t)]) at t = (n + 1) dt: a bond of one with a scalar for each
+ * step, the exponential of minus the increment of eta(t).
+ */
+static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_steps, oqt_error *err)
+{
+    double *t = oqt__doubles(n_steps);
+    oqt_status st;
+
+    pt->chi = 1;
+    pt->f = oqt__doubles(2 * pt->legs.n_class);
+    pt->slope = oqt__calloc(n_steps, sizeof *pt->slope);
+    if (!t || !pt->f || !pt->slope) {
+        st = oqt__no_memory(err, "the closed form");
+        goto done;
+    }
+    for (size_t n = 0; n < n_steps; n++)
+        t[n] = (double)(n + 1) * pt->dt;
+    if ((st = oqt_bath_eta_function(pt->slope, bath, n_steps, t, err)) != OQT_OK)
+        goto done;
+    for (size_t n = n_steps - 1; n > 0; n--) {
+        pt->slope[n].re -= pt->slope[n - 1].re;
+        pt->slope[n].im -= pt->slope[n - 1].im;
+    }
+    for (size_t k = 0; k < pt->legs.n_class; k++)
+        pt->f[2 * k] = 1.0;
+    pt->n_slope = n_steps;
+    pt->info.n_steps = n_steps;
+    pt->info.bond_dimension = 1;
+    pt->info.path_steps = n_steps;
+done:
+    oqt__free(t);
+    return st;
+}
+
+static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
+                                  const oqt_pt_options *opt, oqt_error *err)
+{
+    if (!bath || !coupling)
+        return oqt__fail(err, OQT_EINVAL, "bath and coupling must be given");
+    if (d < 1 || d > 256)
+        return oqt__fail(err, OQT_EINVAL, "dimension must be 1 to 256, got %zu", d);
+    if (!(dt > 0.0) || !isfinite(dt))
+        return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", dt);
+    for (size_t i = 0; i < d * d; i++)
+        if (!isfinite(coupling[i].re) || !isfinite(coupling[i].im))
+            return oqt__fail(err, OQT_EINVAL, "coupling element (%zu,%zu) is not finite", i / d, i % d);
+    if (!(oqt__hermiticity_defect(coupling, d) <= 1e-10))
+        return oqt__fail(err, OQT_EINVAL, "coupling is not Hermitian: relative defect %.2g",
+                         oqt__hermiticity_defect(coupling, d));
+    if (opt->struct_size != sizeof *opt)
+        return oqt__fail(err, OQT_EINVAL, "process-tensor options of %zu bytes, expected %zu",
+                         opt->struct_size, sizeof *opt);
+    if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
+        return oqt__fail(err, OQT_EINVAL, "tolerance must be between 0 and 1, got %g", opt->tolerance);
+    if (!(opt->path_rate >= 0.0) || !isfinite(opt->path_rate))
+        return oqt__fail(err, OQT_EINVAL, "path rate must be finite and not negative, got %g",
+                         opt->path_rate);
+    if (opt->system && oqt_system_dimension(opt->system) != d)
+        return oqt__fail(err, OQT_EINVAL, "system has dimension %zu, coupling %zu",
+                         oqt_system_dimension(opt->system), d);
+    if (opt->method == OQT_PT_DEPHASING && opt->n_steps == 0)
+        return oqt__fail(err, OQT_EINVAL, "the closed form needs the number of steps");
+    return OQT_OK;
+}
+
+static double clamp(double x, double low, double high)
+{
+    return fmin(fmax(x, low), high);
+}
+
+/* Parameters by rule, where the user gave none. leg_rate is that of the system, if there is one. */
+static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, double leg_rate)
+{
+    double tol = opt->tolerance;
+    oqt__uniform_params par = {.tolerance = tol,
+                               .lam = LAM_DEFAULT,
+                               .n_squarings = 6,
+                               .presel = 0.3,
+                               .n_iter = tol <= 1e-9   ? 40
+                                         : tol <= 1e-8 ? 32
+                                         : tol <= 1e-7 ? 24
+                                                       : 16,
+                               .max_bond = opt->max_bond > 0 ? opt->max_bond : MAX_BOND_DEFAULT,
+                               .n_steps = opt->n_steps,
+                               .n_threads = opt->n_threads,
+                               .progress = opt->progress};
+
+    if (opt->path_rate > 0.0)
+        par.lam = exp(-opt->path_rate * dt);
+    else if (opt->system)
+        par.lam = clamp(exp(-leg_rate * dt), LAM_MIN, LAM_MAX);
+    /* The test takes the paths of the system itself, however slow. */
+    par.path_lam = opt->system ? exp(-leg_rate * dt) : par.lam;
+    /* The window that the iterations see must cover the time 1/rate on which paths stay on a leg. */
+    par.n_iter = (size_t)((double)par.n_iter * clamp(0.06 / -log(par.lam), 1.0, 6.0));
+    par.n_iter0 = 4 * par.n_iter;
+    par.path_steps = opt->n_steps == 0               ? PATH_STEPS_DEFAULT
+                     : opt->n_steps > PATH_STEPS_MAX ? PATH_STEPS_MAX
+                                                     : opt->n_steps;
+    return par;
+}
+
+oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
+                         const oqt_pt_options *opt, oqt_error *err)
+{
+    static const oqt_pt_options defaults = OQT_PT_OPTIONS_INIT;
+    oqt_pt_method method;
+    oqt_pt *pt = NULL;
+    double leg_rate = 0.0;
+    oqt_status st;
+
+    if (!opt)
+        opt = &defaults;
+    if ((st = check_arguments(bath, d, coupling, dt, opt, err)) != OQT_OK ||
+        (st = oqt__pt_alloc(&pt, d, coupling, dt, err)) != OQT_OK)
+        return st;
+    if (opt->system && (st = oqt__system_leg_rate(&leg_rate, opt->system, pt->o, pt->u, err)) != OQT_OK) {
+        oqt_pt_destroy(pt);
+        return st;
+    }
+    method = opt->method;
+    if (method == OQT_PT_AUTO)
+        method = opt->system && opt->n_steps > 0 && leg_rate == 0.0 ? OQT_PT_DEPHASING : OQT_PT_UNIFORM;
+    pt->info.method = method;
+    if (method == OQT_PT_DEPHASING) {
+        st = build_dephasing(pt, bath, opt->n_steps, err);
+    } else {
+        oqt__uniform_params par = choose_params(opt, dt, leg_rate);
+
+        pt->info.tolerance = par.tolerance;
+        st = oqt__pt_build_uniform(pt, bath, &par, err);
+    }
+    if (st != OQT_OK) {
+        oqt_pt_destroy(pt);
+        return st;
+    }
+    *out = pt;
+    return OQT_OK;
+}

@@ -1,0 +1,482 @@
+/*
+ * pt_file.c - process tensors in HDF5 files.
+ *
+ * Layout, version 1. A user block of 512 bytes holds a magic text, the length of the rest and its FNV-1a
+ * hash, so that a truncated or altered file is refused before HDF5 parses it. Then, in the root group,
+ *
+ *     attributes       the numbers of oqt_pt_info, by name; format_version; library_version
+ *     coupling_values  d
+ *     coupling_vectors d x d x 2 (real, imaginary)
+ *     tensors          classes x 2 x bond x bond: real and imaginary part for each class of legs
+ *     slope            n x 2: partial sums of eta outside the tensor; absent if there are none
+ *     tail_a, tail_b, tail_c  memory model that continues them; absent if there is none
+ *
+ * The classes follow from coupling_values. All data sets are chunked and carry HDF5's own checksums.
+ */
+#include "pt/pt_priv.h"
+
+#include "config.h"
+
+#ifndef OQT_HAVE_HDF5
+
+oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
+{
+    (void)pt;
+    return oqt__fail(err, OQT_EUNSUPPORTED, "cannot write %s: built without HDF5", path);
+}
+
+oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
+{
+    (void)out;
+    return oqt__fail(err, OQT_EUNSUPPORTED, "cannot read %s: built without HDF5", path);
+}
+
+#else
+
+#include <errno.h>
+#include <hdf5.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { USER_BLOCK = 512, FORMAT_VERSION = 1, MAX_DIMENSION = 256, MAX_RANK = 4 };
+
+static const char MAGIC[] = "oqtempo process tensor\n";
+
+/* Debian's HDF5 is not thread-safe, and its error printing is process-wide. */
+static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct quiet {
+    H5E_auto2_t fn;
+    void *data;
+};
+
+static void enter_hdf5(struct quiet *q)
+{
+    pthread_mutex_lock(&hdf5_lock);
+    H5Eget_auto2(H5E_DEFAULT, &q->fn, &q->data);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static void leave_hdf5(const struct quiet *q)
+{
+    H5Eset_auto2(H5E_DEFAULT, q->fn, q->data);
+    pthread_mutex_unlock(&hdf5_lock);
+}
+
+/* ---- the user block ---- */
+
+struct seal {
+    char magic[sizeof MAGIC];
+    char text[64]; /* "length %llu hash %016llx\n" */
+};
+
+static oqt_status hash_rest(uint64_t *hash, uint64_t *length, FILE *file, const char *path, oqt_error *err)
+{
+    enum { BUFFER = 1 << 16 };
+    unsigned char *buffer = oqt__calloc(BUFFER, 1);
+    size_t n;
+
+    if (!buffer)
+        return oqt__no_memory(err, "reading a file");
+    *hash = 0xcbf29ce484222325u;
+    *length = 0;
+    if (fseek(file, USER_BLOCK, SEEK_SET) == 0)
+        while ((n = fread(buffer, 1, BUFFER, file)) > 0) {
+            for (size_t i = 0; i < n; i++)
+                *hash = (*hash ^ buffer[i]) * 0x100000001b3u;
+            *length += n;
+        }
+    oqt__free(buffer);
+    if (ferror(file))
+        return oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
+    return OQT_OK;
+}
+
+static void seal_text(char text[64], uint64_t length, uint64_t hash)
+{
+    memset(text, 0, 64);
+    snprintf(text, 64, "length %llu hash %016llx\n", (unsigned long long)length, (unsigned long long)hash);
+}
+
+static oqt_status write_seal(const char *path, oqt_error *err)
+{
+    FILE *file = fopen(path, "r+b");
+    struct seal seal;
+    uint64_t hash, length;
+    oqt_status st;
+
+    if (!file)
+        return oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
+    if ((st = hash_rest(&hash, &length, file, path, err)) == OQT_OK) {
+        memcpy(seal.magic, MAGIC, sizeof MAGIC);
+        seal_text(seal.text, length, hash);
+        if (fseek(file, 0, SEEK_SET) != 0 || fwrite(&seal, sizeof seal, 1, file) != 1 || fflush(file) != 0 ||
+            fsync(fileno(file)) != 0)
+            st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
+    }
+    if (fclose(file) != 0 && st == OQT_OK)
+        st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
+    return st;
+}
+
+static oqt_status check_seal(uint64_t *length, const char *path, oqt_error *err)
+{
+    FILE *file = fopen(path, "rb");
+    struct seal seal;
+    char expected[64];
+    uint64_t hash;
+    oqt_status st;
+
+    if (!file)
+        return oqt__fail(err, OQT_EIO, "cannot open %s: %s", path, strerror(errno));
+    if (fread(&seal, sizeof seal, 1, file) != 1 || memcmp(seal.magic, MAGIC, sizeof MAGIC) != 0) {
+        st = ferror(file) ? oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno))
+                          : oqt__fail(err, OQT_EFORMAT, "%s is not a process-tensor file of oqtempo", path);
+    } else if ((st = hash_rest(&hash, length, file, path, err)) == OQT_OK) {
+        seal_text(expected, *length, hash);
+        if (memcmp(expected, seal.text, sizeof expected) != 0)
+            st = oqt__fail(err, OQT_EFORMAT, "%s is truncated or altered: its checksum does not match", path);
+    }
+    fclose(file);
+    return st;
+}
+
+/* ---- numbers by name ---- */
+
+struct number {
+    const char *name;
+    double value;
+};
+
+enum { N_NUMBERS = 15 };
+
+static void numbers_of(struct number out[N_NUMBERS], const oqt_pt *pt)
+{
+    const oqt_pt_info *i = &pt->info;
+    const struct number list[N_NUMBERS] = {
+        {"format_version", FORMAT_VERSION},
+        {"method", (double)i->method},
+        {"dimension", (double)i->dimension},
+        {"dt", i->dt},
+        {"n_steps", i->n_steps == SIZE_MAX ? -1.0 : (double)i->n_steps},
+        {"bond_dimension", (double)i->bond_dimension},
+        {"tolerance", i->tolerance},
+        {"path_rate", i->path_rate},
+        {"n_modes", (double)i->n_modes},
+        {"n_squarings", (double)i->n_squarings},
+        {"fit_error", i->fit_error},
+        {"discarded_weight", i->discarded_weight},
+        {"path_error", i->path_error},
+        {"path_steps", (double)i->path_steps},
+        {"state_limit_hit", (double)i->state_limit_hit},
+    };
+
+    memcpy(out, list, sizeof list);
+}
+
+static bool is_count(double x, double limit)
+{
+    return x >= 0.0 && x <= limit && x == floor(x);
+}
+
+static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
+{
+    static const double MANY = 9007199254740992.0; /* 2^53 */
+    static const size_t counts[] = {2, 5, 8, 9, 13, 14};
+
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+        if (!is_count(n[counts[k]].value, MANY))
+            return false;
+    if (n[0].value != FORMAT_VERSION || (n[1].value != OQT_PT_UNIFORM && n[1].value != OQT_PT_DEPHASING) ||
+        !(n[2].value >= 1.0) || !(n[2].value <= MAX_DIMENSION) || !(n[3].value > 0.0) ||
+        !isfinite(n[3].value) || !(n[4].value == -1.0 || is_count(n[4].value, MANY)) ||
+        !(n[5].value >= 1.0) || !(n[5].value <= 1e6))
+        return false;
+    *i = (oqt_pt_info){.method = n[1].value == OQT_PT_UNIFORM ? OQT_PT_UNIFORM : OQT_PT_DEPHASING,
+                       .dimension = (size_t)n[2].value,
+                       .dt = n[3].value,
+                       .n_steps = n[4].value < 0.0 ? SIZE_MAX : (size_t)n[4].value,
+                       .bond_dimension = (size_t)n[5].value,
+                       .tolerance = n[6].value,
+                       .path_rate = n[7].value,
+                       .n_modes = (size_t)n[8].value,
+                       .n_squarings = (size_t)n[9].value,
+                       .fit_error = n[10].value,
+                       .discarded_weight = n[11].value,
+                       .path_error = n[12].value,
+                       .path_steps = (size_t)n[13].value,
+                       .state_limit_hit = n[14].value != 0.0};
+    return true;
+}
+
+/* ---- writing ---- */
+
+static bool write_number(hid_t file, const struct number *n)
+{
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t attr = H5Acreate2(file, n->name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = attr >= 0 && H5Awrite(attr, H5T_NATIVE_DOUBLE, &n->value) >= 0;
+
+    if (attr >= 0)
+        H5Aclose(attr);
+    H5Sclose(space);
+    return ok;
+}
+
+static bool write_text(hid_t file, const char *name, const char *text)
+{
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), attr = -1;
+    bool ok = H5Tset_size(type, strlen(text)) >= 0 &&
+              (attr = H5Acreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT)) >= 0 &&
+              H5Awrite(attr, type, text) >= 0;
+
+    if (attr >= 0)
+        H5Aclose(attr);
+    H5Sclose(space);
+    H5Tclose(type);
+    return ok;
+}
+
+/* A chunk holds the last two dimensions. */
+static bool write_array(hid_t file, const char *name, int rank, const size_t *size, const double *data)
+{
+    hsize_t dims[MAX_RANK], chunk[MAX_RANK];
+    hid_t space, plist = H5Pcreate(H5P_DATASET_CREATE), set = -1;
+    bool ok;
+
+    for (int i = 0; i < rank; i++) {
+        dims[i] = size[i];
+        chunk[i] = i + 2 < rank ? 1 : size[i];
+        if (size[i] == 0) { /* nothing to keep, and HDF5 wants chunks of some size */
+            H5Pclose(plist);
+            return true;
+        }
+    }
+    space = H5Screate_simple(rank, dims, NULL);
+    ok = H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_fletcher32(plist) >= 0 &&
+         (set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT)) >= 0 &&
+         H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    if (set >= 0)
+        ok = H5Dclose(set) >= 0 && ok;
+    H5Sclose(space);
+    H5Pclose(plist);
+    return ok;
+}
+
+static bool write_contents(hid_t file, const oqt_pt *pt)
+{
+    struct number numbers[N_NUMBERS];
+    size_t d = pt->d, n = pt->n_tail;
+    bool ok = write_text(file, "library_version", oqt_version());
+
+    numbers_of(numbers, pt);
+    for (size_t i = 0; ok && i < N_NUMBERS; i++)
+        ok = write_number(file, &numbers[i]);
+    ok = ok && write_array(file, "coupling_values", 1, (size_t[]){d}, pt->o) &&
+         write_array(file, "coupling_vectors", 3, (size_t[]){d, d, 2}, &pt->u[0].re) &&
+         write_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi}, pt->f);
+    if (ok && pt->n_slope > 0)
+        ok = write_array(file, "slope", 2, (size_t[]){pt->n_slope, 2}, &pt->slope[0].re);
+    if (ok && n > 0)
+        ok = write_array(file, "tail_a", 2, (size_t[]){n, n}, pt->tail_power) &&
+             write_array(file, "tail_b", 1, (size_t[]){n}, pt->tail_b) &&
+             write_array(file, "tail_c", 1, (size_t[]){n}, pt->tail_c);
+    return ok;
+}
+
+static oqt_status write_aside(const oqt_pt *pt, const char *path, oqt_error *err)
+{
+    hid_t plist = H5Pcreate(H5P_FILE_CREATE), file = -1;
+    bool ok = H5Pset_userblock(plist, USER_BLOCK) >= 0 &&
+              (file = H5Fcreate(path, H5F_ACC_TRUNC, plist, H5P_DEFAULT)) >= 0 && write_contents(file, pt);
+
+    if (file >= 0)
+        ok = H5Fclose(file) >= 0 && ok;
+    H5Pclose(plist);
+    if (!ok)
+        return oqt__fail(err, OQT_EIO, "cannot write %s: HDF5 reports an error", path);
+    return write_seal(path, err);
+}
+
+oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
+{
+    size_t length = strlen(path);
+    char *aside = oqt__calloc(length + 8, 1);
+    struct quiet quiet;
+    oqt_status st;
+    int fd;
+
+    if (!aside)
+        return oqt__no_memory(err, "a file name");
+    memcpy(aside, path, length);
+    memcpy(aside + length, ".XXXXXX", 8);
+    fd = mkstemp(aside);
+    if (fd < 0) {
+        st = oqt__fail(err, OQT_EIO, "cannot write beside %s: %s", path, strerror(errno));
+        oqt__free(aside);
+        return st;
+    }
+    close(fd);
+    enter_hdf5(&quiet);
+    st = write_aside(pt, aside, err);
+    leave_hdf5(&quiet);
+    if (st == OQT_OK && rename(aside, path) != 0)
+        st = oqt__fail(err, OQT_EIO, "cannot replace %s: %s", path, strerror(errno));
+    if (st != OQT_OK)
+        unlink(aside);
+    oqt__free(aside);
+    return st;
+}
+
+/* ---- reading ---- */
+
+struct reader {
+    hid_t file;
+    uint64_t length; /* of the file, bounds every allocation */
+    bool no_memory;
+};
+
+static bool read_number(const struct reader *r, struct number *n)
+{
+    hid_t attr = H5Aopen(r->file, n->name, H5P_DEFAULT), space = -1;
+    bool ok = attr >= 0 && (space = H5Aget_space(attr)) >= 0 && H5Sget_simple_extent_npoints(space) == 1 &&
+              H5Aread(attr, H5T_NATIVE_DOUBLE, &n->value) >= 0;
+
+    if (space >= 0)
+        H5Sclose(space);
+    if (attr >= 0)
+        H5Aclose(attr);
+    return ok;
+}
+
+/* The array of that name if it has that shape, no more bytes than the file, and finite elements; else NULL.
+ * size[0] = 0 takes any number of rows and stores it. */
+static double *read_array(struct reader *r, const char *name, int rank, size_t *size)
+{
+    hsize_t dims[MAX_RANK];
+    size_t n = 1;
+    hid_t set = H5Dopen2(r->file, name, H5P_DEFAULT), space = -1;
+    double *data = NULL;
+    bool ok = set >= 0 && (space = H5Dget_space(set)) >= 0 && H5Sget_simple_extent_ndims(space) == rank &&
+              H5Sget_simple_extent_dims(space, dims, NULL) == rank;
+
+    for (int i = 0; ok && i < rank; i++) {
+        if (i == 0 && size[0] == 0)
+            size[0] = (size_t)dims[0];
+        ok = dims[i] == size[i] && dims[i] > 0 && oqt__mul_size(&n, n, size[i]);
+    }
+    ok = ok && n <= r->length / sizeof(double);
+    if (ok && (data = oqt__doubles(n)) == NULL)
+        r->no_memory = true;
+    ok = ok && data && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isfinite(data[i]);
+    if (!ok) {
+        oqt__free(data);
+        data = NULL;
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    return data;
+}
+
+static bool read_tail(oqt_pt *pt, struct reader *r)
+{
+    size_t n = 0, nn;
+    double *a;
+
+    if (H5Lexists(r->file, "tail_b", H5P_DEFAULT) <= 0)
+        return true;
+    pt->tail_b = read_array(r, "tail_b", 1, &n);
+    pt->tail_c = read_array(r, "tail_c", 1, (size_t[]){n});
+    a = read_array(r, "tail_a", 2, (size_t[]){n, n});
+    nn = n * n;
+    if (pt->tail_b && pt->tail_c && a && n < 1024 &&
+        (pt->tail_power = oqt__doubles(OQT__POWERS * nn)) == NULL)
+        r->no_memory = true;
+    if (pt->tail_power) {
+        memcpy(pt->tail_power, a, nn * sizeof *a);
+        oqt__pt_fill_powers(pt->tail_power, n);
+        pt->n_tail = n;
+    }
+    oqt__free(a);
+    return pt->tail_power != NULL;
+}
+
+static bool read_contents(oqt_pt *pt, struct reader *r)
+{
+    struct number numbers[N_NUMBERS];
+    size_t d, chi;
+
+    numbers_of(numbers, pt); /* for the names */
+    for (size_t i = 0; i < N_NUMBERS; i++)
+        if (!read_number(r, &numbers[i]))
+            return false;
+    if (!numbers_to(&pt->info, numbers))
+        return false;
+    pt->d = d = pt->info.dimension;
+    pt->chi = chi = pt->info.bond_dimension;
+    pt->dt = pt->info.dt;
+    pt->o = read_array(r, "coupling_values", 1, (size_t[]){d});
+    pt->u = (oqt_complex *)read_array(r, "coupling_vectors", 3, (size_t[]){d, d, 2});
+    if (!pt->o || !pt->u)
+        return false;
+    if (oqt__legs_create(&pt->legs, pt->o, d, NULL) != OQT_OK) {
+        r->no_memory = true;
+        return false;
+    }
+    for (size_t i = 0; i < d * d; i++)
+        pt->rotated = pt->rotated || pt->u[i].re != (i % (d + 1) == 0 ? 1.0 : 0.0) || pt->u[i].im != 0.0;
+    pt->f = read_array(r, "tensors", 4, (size_t[]){pt->legs.n_class, 2, chi, chi});
+    if (!pt->f)
+        return false;
+    if (H5Lexists(r->file, "slope", H5P_DEFAULT) > 0) {
+        size_t shape[2] = {0, 2};
+
+        pt->slope = (oqt_complex *)read_array(r, "slope", 2, shape);
+        if (!pt->slope)
+            return false;
+        pt->n_slope = shape[0];
+    }
+    if (pt->info.method == OQT_PT_DEPHASING && pt->n_slope != pt->info.n_steps)
+        return false;
+    return read_tail(pt, r);
+}
+
+oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
+{
+    struct reader r = {.file = -1};
+    struct quiet quiet;
+    oqt_pt *pt;
+    bool ok;
+    oqt_status st = check_seal(&r.length, path, err);
+
+    if (st != OQT_OK)
+        return st;
+    pt = oqt__calloc(1, sizeof *pt);
+    if (!pt)
+        return oqt__no_memory(err, "a process tensor");
+    enter_hdf5(&quiet);
+    r.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    ok = r.file >= 0 && read_contents(pt, &r);
+    if (r.file >= 0)
+        H5Fclose(r.file);
+    leave_hdf5(&quiet);
+    if (!ok) {
+        oqt_pt_destroy(pt);
+        if (r.no_memory)
+            return oqt__no_memory(err, "a process tensor");
+        return oqt__fail(err, OQT_EFORMAT, "%s does not hold a process tensor of format version %d", path,
+                         FORMAT_VERSION);
+    }
+    *out = pt;
+    return OQT_OK;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* pt_priv.h - private: inside of a process tensor, shared by its builders, its file format and dynamics. */
+#ifndef OQT_PT_PRIV_H
+#define OQT_PT_PRIV_H
+
+#include <oqtempo/pt.h>
+
+#include "influence/influence.h"
+#include "linalg/linalg.h"
+
+/** Number of stored powers A^(2^j) of the memory model; steps beyond 2^20 see no memory of the start. */
+enum { OQT__POWERS = 21 };
+
+struct oqt_pt {
+    size_t d;
+    double dt;
+    double *o;      /* d eigenvalues of the coupling                                              */
+    oqt_complex *u; /* d x d eigenvectors in columns                                              */
+    bool rotated;   /* u is not the identity                                                      */
+    oqt__legs legs;
+    size_t chi;
+    double *f; /* n_class x 2 x chi x chi: real and imaginary part of each class, the factor of
+                  the slot with itself included; past on the left, boundary vectors e_0      */
+    /* Scalars outside the tensor: sum_{j <= n} eta_j, exact for n < n_slope; for later n the imaginary part
+     * goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
+    size_t n_slope;
+    oqt_complex *slope;
+    size_t n_tail;
+    double *tail_c, *tail_b;
+    double *tail_power; /* OQT__POWERS x n_tail x n_tail */
+    oqt_pt_info info;
+};
+
+/** A zeroed tensor with its coupling diagonalized and its legs classified. */
+oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, double dt, oqt_error *err);
+
+/** The tensors of one class: real part, and imaginary part (zeros for a real class). */
+static inline const double *oqt__pt_real(const oqt_pt *pt, size_t cls)
+{
+    return pt->f + 2 * cls * pt->chi * pt->chi;
+}
+static inline const double *oqt__pt_imag(const oqt_pt *pt, size_t cls)
+{
+    return pt->f + (2 * cls + 1) * pt->chi * pt->chi;
+}
+
+/** Whether any step has leg factors other than one. */
+bool oqt__pt_has_factors(const oqt_pt *pt);
+
+/** Leg factors of one step, d^2; scratch of 2 n_tail. The step is covered. */
+void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *scratch);
+
+/** Fill the powers A^2, A^4, .. behind A, n x n each, OQT__POWERS in all. */
+void oqt__pt_fill_powers(double *power, size_t n);
+
+/** Parameters of the uniform builder; tests set them one by one, oqt_pt_create by rule. */
+typedef struct {
+    double tolerance;
+    double lam; /* probability that a path stays on its leg from one slot to the next    */
+    size_t n_squarings;
+    double presel;          /* pairs of weight below presel times the tolerance of a level are left out */
+    size_t n_iter, n_iter0; /* iterations of the metric per level, and at the base                   */
+    size_t max_bond;
+    double path_lam; /* as lam, for the path test                                               */
+    size_t path_steps;
+    size_t n_steps; /* 0: not known                                                            */
+    int n_threads;
+    oqt_progress progress;
+} oqt__uniform_params;
+
+/** Build the uniform tensor into pt (from oqt__pt_alloc). */
+oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *par,
+                                 oqt_error *err);
+
+#endif

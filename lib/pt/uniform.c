@@ -1,0 +1,528 @@
+/*
+ * uniform.c - the uniform process tensor, by squaring.
+ *
+ * F is the exponential of a quadratic form of commuting numbers, so F(full coupling) is the elementwise
+ * 2^m-th power of F(2^-m of it). The base is a small Fock space; each squaring is followed by an optimal
+ * truncation of the infinite matrix product in a metric of correlated paths. The vacuum (state 0) is never
+ * mixed, which keeps the trace of every state exact. See docs/theory.md.
+ */
+#include "pt/metric.h"
+#include "pt/model.h"
+#include "pt/path_test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Weights of states are about one at most; a truncated tensor can have a spurious mode that grows under many
+ * iterations on long paths, and then they are not. */
+static const double WEIGHT_LIMIT = 100.0;
+
+enum { MAX_ATTEMPTS = 5 };
+
+struct builder {
+    const oqt__legs *legs;
+    const oqt__uniform_params *par;
+    oqt_complex eta0;
+    oqt__level level;             /* tensors of the current bond          */
+    oqt__environment right, left; /* left is transposed, see metric.h     */
+    oqt__svd_ws ws;
+    oqt__trunc_record record;
+    double discarded; /* weighted to the final coupling       */
+    bool limited;
+    bool diverged; /* the metric grew out of bounds        */
+};
+
+static double level_tolerance(const oqt__uniform_params *par, size_t level)
+{
+    /* An error made at one level doubles at each that follows. */
+    return ldexp(par->tolerance, -(int)(par->n_squarings - 1 - level));
+}
+
+/* ---- truncation ---- */
+
+/* Projectors with P_L P_R = 1 that keep the states of weight above tol; the vacuum stays as it is. */
+struct projectors {
+    size_t n, kept;
+    double *right;  /* n x kept            */
+    double *left;   /* kept x n            */
+    double *weight; /* kept, 1 first       */
+};
+
+static void projectors_release(struct projectors *p)
+{
+    oqt__free(p->right);
+    oqt__free(p->left);
+    oqt__free(p->weight);
+}
+
+static oqt_status make_projectors(struct projectors *out, struct builder *b, double tol, oqt_error *err)
+{
+    size_t n = b->level.n, m = n - 1;
+    double *metric = oqt__doubles(n * n), *x = oqt__doubles(m * m), *y = oqt__doubles(m * m);
+    double *cross = oqt__doubles(m * m);
+    oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond > 1 ? b->par->max_bond - 1 : 1};
+    oqt__trunc_record record = {0};
+    oqt__svd svd;
+    struct projectors p = {.n = n};
+    oqt_status st;
+
+    if (!metric || !x || !y || !cross) {
+        st = oqt__no_memory(err, "a truncation");
+        goto done;
+    }
+    oqt__metric_average(metric, &b->right, b->legs);
+    if ((st = oqt__psd_factor(y, metric + n + 1, n, b->level.weight + 1, m, err)) != OQT_OK)
+        goto done;
+    oqt__metric_average(metric, &b->left, b->legs);
+    if ((st = oqt__psd_factor(x, metric + n + 1, n, b->level.weight + 1, m, err)) != OQT_OK)
+        goto done;
+    oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
+    if ((st = oqt__svd_trunc(&svd, &b->ws, cross, m, m, &rule, &record, err)) != OQT_OK)
+        goto done;
+    if (svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT)) {
+        b->diverged = true;
+        st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges (weight %.1e at %zu states)",
+                       svd.s[0], n);
+        goto done;
+    }
+    oqt__trunc_add(&b->record, &record);
+    p.kept = svd.rank + 1;
+    p.right = oqt__doubles(n * p.kept);
+    p.left = oqt__doubles(p.kept * n);
+    p.weight = oqt__doubles(p.kept);
+    if (!p.right || !p.left || !p.weight) {
+        st = oqt__no_memory(err, "a truncation");
+        goto done;
+    }
+    p.right[0] = p.left[0] = p.weight[0] = 1.0;
+    /* P_R = Y V s^-1/2, P_L = s^-1/2 U^T X^T, below and beside the vacuum. */
+    oqt__gemm(false, true, m, svd.rank, m, 1.0, y, m, svd.vt, m, 0.0, p.right + p.kept + 1, p.kept);
+    oqt__gemm(true, true, svd.rank, m, m, 1.0, svd.u, svd.rank, x, m, 0.0, p.left + n + 1, n);
+    for (size_t k = 1; k < p.kept; k++) {
+        double scale = 1.0 / sqrt(svd.s[k - 1]);
+
+        p.weight[k] = svd.s[k - 1];
+        for (size_t i = 1; i < n; i++) {
+            p.right[i * p.kept + k] *= scale;
+            p.left[k * n + i] *= scale;
+        }
+    }
+    *out = p;
+    p = (struct projectors){0};
+done:
+    projectors_release(&p);
+    oqt__free(metric);
+    oqt__free(x);
+    oqt__free(y);
+    oqt__free(cross);
+    return st;
+}
+
+/* to = a from b for one n x n matrix inside rows of length ld; to is kept x kept with row length ld_to. */
+static void project(double *to, size_t ld_to, const double *a, bool ta, const double *from, size_t ld,
+                    const double *b, bool tb, size_t n, size_t kept, double *work)
+{
+    oqt__gemm(ta, false, kept, n, n, 1.0, a, ta ? kept : n, from, ld, 0.0, work, n);
+    oqt__gemm(false, tb, kept, kept, n, 1.0, work, n, b, tb ? n : kept, 0.0, to, ld_to);
+}
+
+static oqt_status apply_projectors(struct builder *b, const struct projectors *p, oqt_error *err)
+{
+    const oqt__legs *legs = b->legs;
+    size_t n = p->n, kept = p->kept;
+    oqt__level level = {0};
+    oqt__environment right = {0}, left = {0};
+    double *work = oqt__doubles(kept * n);
+    oqt_status st = OQT_OK;
+
+    if (!work) {
+        st = oqt__no_memory(err, "a truncation");
+        goto done;
+    }
+    if ((st = oqt__level_alloc(&level, kept, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&right, kept, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&left, kept, legs, err)) != OQT_OK)
+        goto done;
+    memcpy(level.weight, p->weight, kept * sizeof *level.weight);
+    for (size_t k = 0; k < legs->n_class; k++) {
+        bool real = oqt__legs_real(legs, k);
+        size_t ld = real ? n : 2 * n, ld_to = real ? kept : 2 * kept;
+
+        project(level.re[k], kept, p->left, false, b->level.re[k], n, p->right, false, n, kept, work);
+        if (!real)
+            project(level.im[k], kept, p->left, false, b->level.im[k], n, p->right, false, n, kept, work);
+        for (size_t part = 0; part < (real ? 1 : 2); part++) {
+            project(right.mat[k] + part * kept, ld_to, p->left, false, b->right.mat[k] + part * n, ld,
+                    p->left, true, n, kept, work);
+            project(left.mat[k] + part * kept, ld_to, p->right, true, b->left.mat[k] + part * n, ld, p->right,
+                    false, n, kept, work);
+        }
+    }
+    oqt__level_release(&b->level, legs->n_class);
+    oqt__environment_release(&b->right, legs->n_class);
+    oqt__environment_release(&b->left, legs->n_class);
+    b->level = level;
+    b->right = right;
+    b->left = left;
+    level = (oqt__level){0};
+    right = left = (oqt__environment){0};
+done:
+    oqt__level_release(&level, legs->n_class);
+    oqt__environment_release(&right, legs->n_class);
+    oqt__environment_release(&left, legs->n_class);
+    oqt__free(work);
+    return st;
+}
+
+/* Improve the metric at a fraction of the coupling, then drop what it says is below tol. */
+static oqt_status compress(struct builder *b, double fraction, double tol, size_t n_iter, oqt_error *err)
+{
+    const oqt__legs *legs = b->legs;
+    double *theta = oqt__doubles(legs->n_class);
+    oqt__metric_chain chain = {
+        .legs = legs, .lam = b->par->lam, .theta = theta, .n_iter = n_iter, .n_threads = b->par->n_threads};
+    struct projectors p = {0};
+    oqt_status st;
+
+    if (!theta)
+        return oqt__no_memory(err, "the metric of a bond");
+    for (size_t k = 0; k < legs->n_class; k++)
+        theta[k] = exp(-2.0 * b->eta0.re * fraction * legs->om[k] * legs->om[k]);
+    if ((st = oqt__metric_iterate(&b->right, &b->left, &b->level, &chain, err)) == OQT_OK &&
+        (st = make_projectors(&p, b, tol, err)) == OQT_OK)
+        st = apply_projectors(b, &p, err);
+    projectors_release(&p);
+    oqt__free(theta);
+    return st;
+}
+
+/* ---- squaring ---- */
+
+struct pair {
+    size_t i, j;
+    double weight; /* product of the two weights                */
+};
+
+static int pair_order(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+
+    if (x->weight != y->weight)
+        return x->weight < y->weight ? 1 : -1;
+    if (x->i != y->i)
+        return x->i < y->i ? -1 : 1;
+    return (x->j > y->j) - (x->j < y->j);
+}
+
+/* Pairs i <= j of weight above threshold, heaviest first; (0, 0) is the heaviest. */
+static oqt_status select_pairs(struct pair **out, size_t *n_out, const oqt__level *level, double threshold,
+                               size_t max_states, bool *limited, oqt_error *err)
+{
+    size_t n = 0;
+    struct pair *pairs;
+
+    for (size_t i = 0; i < level->n; i++)
+        for (size_t j = i; j < level->n; j++)
+            n += level->weight[i] * level->weight[j] > threshold || (i == 0 && j == 0);
+    pairs = oqt__calloc(n, sizeof *pairs);
+    if (!pairs)
+        return oqt__no_memory(err, "pairs of states");
+    n = 0;
+    for (size_t i = 0; i < level->n; i++)
+        for (size_t j = i; j < level->n; j++) {
+            double weight = level->weight[i] * level->weight[j];
+
+            if (weight > threshold || (i == 0 && j == 0))
+                pairs[n++] = (struct pair){i, j, weight};
+        }
+    qsort(pairs + 1, n - 1, sizeof *pairs, pair_order); /* the vacuum stays first */
+    if (n > max_states) {
+        n = max_states;
+        *limited = true;
+    }
+    *out = pairs;
+    *n_out = n;
+    return OQT_OK;
+}
+
+/*
+ * The symmetric square of a matrix, real or complex:
+ * new[(I,J), (K,L)] = root (f[I,K] f[J,L] + f[I,L] f[J,K]), root = sqrt(1/2) for each of I = J and K = L.
+ * Both together give exactly 1/2, so that the vacuum keeps its unit element.
+ * Row lengths ld (old) and ld_new; the imaginary parts are NULL for a real matrix.
+ */
+static void square_matrix(double *re_new, double *im_new, size_t ld_new, const double *re, const double *im,
+                          size_t ld, const struct pair *pairs, size_t n)
+{
+    const double roots[3] = {1.0, sqrt(0.5), 0.5};
+
+    for (size_t r = 0; r < n; r++) {
+        int r_equal = pairs[r].i == pairs[r].j;
+        const double *re_i = re + pairs[r].i * ld, *re_j = re + pairs[r].j * ld;
+
+        for (size_t s = 0; s < n; s++) {
+            size_t k = pairs[s].i, l = pairs[s].j;
+            double root = roots[r_equal + (k == l)];
+            double sum = re_i[k] * re_j[l] + re_i[l] * re_j[k];
+
+            if (im) {
+                const double *im_i = im + pairs[r].i * ld, *im_j = im + pairs[r].j * ld;
+
+                sum -= im_i[k] * im_j[l] + im_i[l] * im_j[k];
+                im_new[r * ld_new + s] =
+                    root * (re_i[k] * im_j[l] + im_i[k] * re_j[l] + re_i[l] * im_j[k] + im_i[l] * re_j[k]);
+            }
+            re_new[r * ld_new + s] = root * sum;
+        }
+    }
+}
+
+static oqt_status square(struct builder *b, double threshold, oqt_error *err)
+{
+    const oqt__legs *legs = b->legs;
+    size_t old = b->level.n, n = 0;
+    struct pair *pairs = NULL;
+    oqt__level level = {0};
+    oqt__environment right = {0}, left = {0};
+    oqt_status st =
+        select_pairs(&pairs, &n, &b->level, threshold, 5 * b->par->max_bond / 2 + 1, &b->limited, err);
+
+    if (st != OQT_OK || (st = oqt__level_alloc(&level, n, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&right, n, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&left, n, legs, err)) != OQT_OK)
+        goto done;
+    for (size_t i = 0; i < n; i++)
+        level.weight[i] = pairs[i].weight;
+    for (size_t k = 0; k < legs->n_class; k++) {
+        bool real = oqt__legs_real(legs, k);
+        size_t ld = real ? old : 2 * old, ld_new = real ? n : 2 * n;
+
+        square_matrix(level.re[k], level.im[k], n, b->level.re[k], b->level.im[k], old, pairs, n);
+        square_matrix(right.mat[k], real ? NULL : right.mat[k] + n, ld_new, b->right.mat[k],
+                      real ? NULL : b->right.mat[k] + old, ld, pairs, n);
+        square_matrix(left.mat[k], real ? NULL : left.mat[k] + n, ld_new, b->left.mat[k],
+                      real ? NULL : b->left.mat[k] + old, ld, pairs, n);
+    }
+    oqt__level_release(&b->level, legs->n_class);
+    oqt__environment_release(&b->right, legs->n_class);
+    oqt__environment_release(&b->left, legs->n_class);
+    b->level = level;
+    b->right = right;
+    b->left = left;
+    level = (oqt__level){0};
+    right = left = (oqt__environment){0};
+done:
+    oqt__level_release(&level, legs->n_class);
+    oqt__environment_release(&right, legs->n_class);
+    oqt__environment_release(&left, legs->n_class);
+    oqt__free(pairs);
+    return st;
+}
+
+/* ---- the whole ---- */
+
+static void release_levels(struct builder *b)
+{
+    oqt__level_release(&b->level, b->legs->n_class);
+    oqt__environment_release(&b->right, b->legs->n_class);
+    oqt__environment_release(&b->left, b->legs->n_class);
+    b->record = (oqt__trunc_record){0};
+    b->discarded = 0.0;
+    b->limited = false;
+}
+
+static oqt_status start_environments(struct builder *b, oqt_error *err)
+{
+    size_t n = b->level.n;
+    oqt_status st = oqt__environment_alloc(&b->right, n, b->legs, err);
+
+    if (st == OQT_OK)
+        st = oqt__environment_alloc(&b->left, n, b->legs, err);
+    for (size_t k = 0; st == OQT_OK && k < b->legs->n_class; k++) {
+        size_t ld = oqt__legs_real(b->legs, k) ? n : 2 * n;
+
+        for (size_t i = 0; i < n; i++)
+            b->right.mat[k][i * ld + i] = b->left.mat[k][i * ld + i] = b->level.weight[i];
+    }
+    return st;
+}
+
+static oqt_status run_levels(struct builder *b, const oqt__state_space *model, oqt_error *err)
+{
+    const oqt__uniform_params *par = b->par;
+    double delta = ldexp(1.0, -(int)par->n_squarings);
+    double tol0 = 0.5 * delta * par->tolerance;
+    oqt_status st =
+        oqt__fock_base(&b->level, model, b->legs, delta, par->presel * tol0, par->max_bond, &b->limited, err);
+
+    if (st != OQT_OK || (st = start_environments(b, err)) != OQT_OK ||
+        (st = compress(b, delta, tol0, par->n_iter0, err)) != OQT_OK)
+        return st;
+    for (size_t j = 0; j < par->n_squarings; j++) {
+        double tol = level_tolerance(par, j);
+        double before = b->record.discarded_weight;
+
+        st = oqt__progress(&par->progress, "process tensor", (double)j / (double)par->n_squarings, err);
+        if (st != OQT_OK || (st = square(b, par->presel * tol, err)) != OQT_OK ||
+            (st = compress(b, ldexp(1.0, -(int)(par->n_squarings - 1 - j)), tol, par->n_iter, err)) != OQT_OK)
+            return st;
+        /* amplitudes double at every later squaring, their squares grow fourfold */
+        b->discarded += ldexp(b->record.discarded_weight - before, 2 * (int)(par->n_squarings - 1 - j));
+    }
+    return OQT_OK;
+}
+
+/* Move the tensors into the process tensor, with the factor of each slot with itself. */
+static oqt_status finish(oqt_pt *pt, const struct builder *b, oqt_error *err)
+{
+    const oqt__legs *legs = b->legs;
+    size_t n = b->level.n, nn = n * n;
+
+    pt->f = oqt__doubles(2 * legs->n_class * nn);
+    if (!pt->f)
+        return oqt__no_memory(err, "the process tensor");
+    pt->chi = n;
+    for (size_t k = 0; k < legs->n_class; k++) {
+        double size = exp(-legs->om[k] * legs->om[k] * b->eta0.re);
+        double angle = -legs->om[k] * legs->sp[k] * b->eta0.im;
+        double c = size * cos(angle), s = size * sin(angle);
+        double *re = pt->f + 2 * k * nn, *im = re + nn;
+        const double *p = b->level.re[k], *q = b->level.im[k];
+
+        for (size_t i = 0; i < nn; i++) {
+            re[i] = c * p[i] - (q ? s * q[i] : 0.0);
+            im[i] = q ? c * q[i] + s * p[i] : 0.0;
+        }
+    }
+    return OQT_OK;
+}
+
+/* What goes on outside the tensor after the exact partial sums of eta end. */
+static oqt_status keep_tail(oqt_pt *pt, const oqt__state_space *model, oqt_error *err)
+{
+    size_t n = model->n, nn = n * n;
+    double *one_minus_a, *b;
+    oqt_status st;
+
+    if (n == 0)
+        return OQT_OK;
+    one_minus_a = oqt__doubles(nn);
+    b = oqt__doubles(n);
+    pt->tail_c = oqt__copy(model->c, n, sizeof *model->c);
+    pt->tail_power = oqt__doubles(OQT__POWERS * nn);
+    if (!one_minus_a || !b || !pt->tail_c || !pt->tail_power) {
+        oqt__free(one_minus_a);
+        oqt__free(b);
+        return oqt__no_memory(err, "the memory model");
+    }
+    for (size_t i = 0; i < n; i++) {
+        b[i] = model->b[2 * i + 1];
+        for (size_t j = 0; j < n; j++)
+            one_minus_a[i * n + j] = (i == j ? 1.0 : 0.0) - model->a[i * n + j];
+    }
+    memcpy(pt->tail_power, model->a, nn * sizeof *model->a);
+    oqt__pt_fill_powers(pt->tail_power, n);
+    st = oqt__solve(b, one_minus_a, n, 1, err);
+    oqt__free(one_minus_a);
+    if (st != OQT_OK) {
+        oqt__free(b);
+        return st;
+    }
+    pt->tail_b = b;
+    pt->n_tail = n;
+    return OQT_OK;
+}
+
+/* The tensor of a coupling whose eigenvalues are all equal: nothing happens but a phase that no leg has. */
+static oqt_status trivial(oqt_pt *pt, oqt_error *err)
+{
+    pt->chi = 1;
+    pt->f = oqt__doubles(2 * pt->legs.n_class);
+    if (!pt->f)
+        return oqt__no_memory(err, "the process tensor");
+    for (size_t k = 0; k < pt->legs.n_class; k++)
+        pt->f[2 * k] = 1.0;
+    pt->info.bond_dimension = 1;
+    return OQT_OK;
+}
+
+oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *params,
+                                 oqt_error *err)
+{
+    oqt__uniform_params par = *params;
+    struct builder b = {.legs = &pt->legs, .par = &par};
+    oqt__state_space model = {0};
+    oqt__blas_guard guard = {false};
+    oqt_complex *eta = NULL;
+    bool acts = false;
+    oqt_status st;
+
+    for (size_t k = 0; k < pt->legs.n_class; k++)
+        acts = acts || !oqt__legs_real(&pt->legs, k);
+    if (!acts)
+        return trivial(pt, err);
+    oqt__blas_enter(&guard);
+    eta = oqt__calloc(par.path_steps, sizeof *eta);
+    if (!eta) {
+        st = oqt__no_memory(err, "memory coefficients");
+        goto done;
+    }
+    if ((st = oqt_bath_eta(eta, bath, pt->dt, par.path_steps, NULL, err)) != OQT_OK ||
+        (st = oqt__progress(&par.progress, "bath memory", 0.0, err)) != OQT_OK ||
+        (st = oqt__memory_model(&model, &pt->info.fit_error, bath, pt->dt, &pt->legs, par.n_steps,
+                                1e-2 * par.tolerance, err)) != OQT_OK)
+        goto done;
+    /* Each weak copy should have less than about 1/16 of a particle. */
+    if (model.n > 0)
+        while (par.n_squarings < 24 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)
+            par.n_squarings++;
+    b.eta0 = eta[0];
+    for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+        release_levels(&b);
+        b.diverged = false;
+        st = run_levels(&b, &model, err);
+        if (st == OQT_OK || !b.diverged)
+            break;
+        /* Look at a shorter window of shorter paths. */
+        par.n_iter = par.n_iter / 2 + 1;
+        par.n_iter0 = par.n_iter0 / 2 + 1;
+        par.lam = fmax(0.5, 1.0 - 2.0 * (1.0 - par.lam));
+    }
+    if (st != OQT_OK || (st = finish(pt, &b, err)) != OQT_OK)
+        goto done;
+    if (pt->legs.shift != 0.0) {
+        if ((st = keep_tail(pt, &model, err)) != OQT_OK)
+            goto done;
+        pt->slope = oqt__copy(eta, par.path_steps, sizeof *eta);
+        if (!pt->slope) {
+            st = oqt__no_memory(err, "memory coefficients");
+            goto done;
+        }
+        pt->n_slope = par.path_steps;
+        for (size_t n = 1; n < pt->n_slope; n++) {
+            pt->slope[n].re += pt->slope[n - 1].re;
+            pt->slope[n].im += pt->slope[n - 1].im;
+        }
+    }
+    pt->info.bond_dimension = pt->chi;
+    pt->info.n_modes = model.n;
+    pt->info.n_squarings = par.n_squarings;
+    pt->info.discarded_weight = b.discarded;
+    pt->info.state_limit_hit = b.limited || b.record.limited;
+    pt->info.path_steps = par.path_steps;
+    pt->info.path_rate = -log(par.lam) / pt->dt;
+    st = oqt__path_test(&pt->info.path_error, pt, eta, par.path_steps, par.path_lam, par.n_threads, err);
+    /* |F| is at most one, so nothing is left of a tensor with an error of that size. */
+    if (st == OQT_OK && !(pt->info.path_error < 1.0))
+        st = oqt__fail(err, OQT_ECONV,
+                       "process tensor is useless: path error %.1e at bond %zu; try another tolerance",
+                       pt->info.path_error, pt->chi);
+done:
+    oqt__free(eta);
+    oqt__state_space_release(&model);
+    release_levels(&b);
+    oqt__svd_ws_release(&b.ws);
+    oqt__blas_leave(&guard);
+    return st;
+}
