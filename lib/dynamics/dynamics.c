@@ -1,0 +1,566 @@
+/*
+ * dynamics.c - batch propagation under process tensors.
+ *
+ * The state is x[coordinate][bond_1]..[bond_E][column], coordinates being those of the Hermitian basis in the
+ * eigenbasis of the coupling that acted last. A step turns it by W = R_next U1 U2 R_last^T (d^2 x d^2 for
+ * each distinct system) and applies the tensors; the state in the system basis is taken from row 0 of the
+ * bonds only, where the closing vectors e_0 pick it.
+ */
+#include <oqtempo/dynamics.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "liouville/hermitian.h"
+#include "pt/pt_priv.h"
+
+struct oqt_dynamics {
+    size_t d, n_pt, n; /* n: columns of the user                              */
+    size_t n_col;      /* real columns: two for a matrix that is not Hermitian */
+    size_t bonds;      /* product of the bonds                                */
+    oqt_split split;
+    int n_threads;
+    oqt_progress progress;
+    const oqt_pt **pt; /* n_pt, borrowed                                      */
+    double **rotation; /* n_pt: d^2 x d^2, or NULL for the identity           */
+    size_t *first;     /* n: first real column                                */
+    size_t *which;     /* n_col: distinct system of a real column             */
+    size_t n_system;
+    double *half;        /* n_system x d^2 x d^2: half-step propagators         */
+    double *x, *y;       /* d^2 x bonds x n_col                                 */
+    double *turn;        /* n_system x d^2 x d^2: scratch for W                 */
+    double *exit;        /* n_system x d^2 x d^2: from x to the system basis    */
+    double *small;       /* 2 x d^4: scratch                                    */
+    oqt_complex *factor; /* d^2                                                 */
+    double *factor_scratch;
+    double *rho;    /* n_col x d^2: current state, Hermitian coordinates   */
+    double *trace0; /* n_col                                               */
+    oqt_dynamics_stats stats;
+};
+
+void oqt_dynamics_destroy(oqt_dynamics *dyn)
+{
+    if (!dyn)
+        return;
+    for (size_t e = 0; dyn->rotation && e < dyn->n_pt; e++)
+        oqt__free(dyn->rotation[e]);
+    oqt__free(dyn->rotation);
+    oqt__free(dyn->pt);
+    oqt__free(dyn->first);
+    oqt__free(dyn->which);
+    oqt__free(dyn->half);
+    oqt__free(dyn->x);
+    oqt__free(dyn->y);
+    oqt__free(dyn->turn);
+    oqt__free(dyn->exit);
+    oqt__free(dyn->small);
+    oqt__free(dyn->factor);
+    oqt__free(dyn->factor_scratch);
+    oqt__free(dyn->rho);
+    oqt__free(dyn->trace0);
+    oqt__free(dyn);
+}
+
+/* ---- creation ---- */
+
+static bool couplings_commute(const oqt_pt *a, const oqt_pt *b)
+{
+    size_t d = a->d;
+    double largest = 0.0, scale = 0.0;
+
+    /* elements of U_a^+ O_b U_a between different eigenvalues of O_a */
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            oqt_complex sum = {0.0, 0.0};
+
+            for (size_t k = 0; k < d; k++) {
+                oqt_complex left = {0.0, 0.0}, right = {0.0, 0.0};
+
+                for (size_t l = 0; l < d; l++) {
+                    oqt_complex p = a->u[l * d + i], q = a->u[l * d + j], v = b->u[l * d + k];
+
+                    left.re += p.re * v.re + p.im * v.im; /* conj(p) v */
+                    left.im += p.re * v.im - p.im * v.re;
+                    right.re += v.re * q.re + v.im * q.im; /* conj(v) q */
+                    right.im += v.re * q.im - v.im * q.re;
+                }
+                sum.re += b->o[k] * (left.re * right.re - left.im * right.im);
+                sum.im += b->o[k] * (left.re * right.im + left.im * right.re);
+            }
+            scale = fmax(scale, hypot(sum.re, sum.im));
+            if (a->legs.sign[i * d + j] != 0)
+                largest = fmax(largest, hypot(sum.re, sum.im));
+        }
+    return largest <= 1e-12 * scale;
+}
+
+/* A closed form holds only where paths never change legs. */
+static oqt_status check_closed_form(const oqt_dynamics *dyn, size_t e, size_t n,
+                                    const oqt_system *const *systems, oqt_error *err)
+{
+    const oqt_pt *pt = dyn->pt[e];
+
+    for (size_t i = 0; i < n; i++) {
+        double leg_rate;
+        oqt_status st = oqt__system_leg_rate(&leg_rate, systems[i], pt->o, pt->u, err);
+
+        if (st != OQT_OK)
+            return st;
+        if (leg_rate > 0.0)
+            return oqt__fail(
+                err, OQT_EINVAL,
+                "process tensor %zu is the closed form for commuting systems, but system %zu does "
+                "not commute with its coupling",
+                e, i);
+    }
+    for (size_t f = 0; f < dyn->n_pt; f++)
+        if (!couplings_commute(pt, dyn->pt[f]))
+            return oqt__fail(
+                err, OQT_EINVAL,
+                "process tensor %zu is the closed form for commuting systems, but the coupling of "
+                "process tensor %zu does not commute with its own",
+                e, f);
+    return OQT_OK;
+}
+
+static oqt_status check_tensors(const oqt_dynamics *dyn, size_t n, const oqt_system *const *systems,
+                                oqt_error *err)
+{
+    for (size_t e = 0; e < dyn->n_pt; e++) {
+        const oqt_pt *pt = dyn->pt[e];
+        oqt_status st;
+
+        if (pt->d != dyn->d)
+            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has dimension %zu, the system %zu", e,
+                             pt->d, dyn->d);
+        if (pt->dt != dyn->pt[0]->dt)
+            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has time step %.17g, the first %.17g", e,
+                             pt->dt, dyn->pt[0]->dt);
+        if (pt->info.method == OQT_PT_DEPHASING &&
+            (st = check_closed_form(dyn, e, n, systems, err)) != OQT_OK)
+            return st;
+    }
+    return OQT_OK;
+}
+
+static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t n,
+                                  const oqt_system *const *systems, const oqt_complex *initial,
+                                  const oqt_dynamics_options *opt, oqt_error *err)
+{
+    if (n == 0 || !systems || !initial || (n_pt > 0 && !pts))
+        return oqt__fail(err, OQT_EINVAL, "at least one system with an initial state must be given");
+    if (opt->struct_size != sizeof *opt)
+        return oqt__fail(err, OQT_EINVAL, "dynamics options of %zu bytes, expected %zu", opt->struct_size,
+                         sizeof *opt);
+    if (!(opt->dt >= 0.0) || !isfinite(opt->dt) || (n_pt == 0 && opt->dt == 0.0))
+        return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", opt->dt);
+    if (n_pt > 0 && opt->dt != 0.0 && opt->dt != pts[0]->dt)
+        return oqt__fail(err, OQT_EINVAL, "time step %.17g differs from that of the process tensors, %.17g",
+                         opt->dt, pts[0]->dt);
+    size_t d = oqt_system_dimension(systems[0]);
+
+    for (size_t i = 0; i < n; i++)
+        if (oqt_system_dimension(systems[i]) != d)
+            return oqt__fail(err, OQT_EINVAL, "system %zu has dimension %zu, the first %zu", i,
+                             oqt_system_dimension(systems[i]), d);
+    for (size_t i = 0; i < n * d * d; i++)
+        if (!isfinite(initial[i].re) || !isfinite(initial[i].im))
+            return oqt__fail(err, OQT_EINVAL, "initial state %zu has an element that is not finite",
+                             i / (d * d));
+    return OQT_OK;
+}
+
+/* Which columns are real pairs, and which systems are the same. */
+static oqt_status lay_out_columns(oqt_dynamics *dyn, const oqt_system *const *systems,
+                                  const oqt_complex *initial, const oqt_system **distinct, oqt_error *err)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    dyn->first = oqt__calloc(dyn->n, sizeof *dyn->first);
+    dyn->which = oqt__calloc(2 * dyn->n, sizeof *dyn->which);
+    if (!dyn->first || !dyn->which)
+        return oqt__no_memory(err, "the columns of a batch");
+    for (size_t i = 0; i < dyn->n; i++) {
+        bool hermitian = oqt__hermiticity_defect(initial + i * d2, dyn->d) <= 1e-14;
+        size_t s = 0;
+
+        /* Callers repeat pointers in runs, so the last system is the best guess. */
+        if (dyn->n_system > 0 && distinct[dyn->n_system - 1] == systems[i])
+            s = dyn->n_system - 1;
+        while (s < dyn->n_system && distinct[s] != systems[i])
+            s++;
+        if (s == dyn->n_system)
+            distinct[dyn->n_system++] = systems[i];
+        dyn->first[i] = dyn->n_col;
+        dyn->which[dyn->n_col++] = s;
+        if (!hermitian)
+            dyn->which[dyn->n_col++] = s;
+    }
+    return OQT_OK;
+}
+
+static size_t real_columns(const oqt_dynamics *dyn, size_t i)
+{
+    return (i + 1 < dyn->n ? dyn->first[i + 1] : dyn->n_col) - dyn->first[i];
+}
+
+static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
+{
+    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, n_x = d2, n_tail = 0;
+
+    dyn->bonds = 1;
+    for (size_t e = 0; e < dyn->n_pt; e++) {
+        if (!oqt__mul_size(&dyn->bonds, dyn->bonds, dyn->pt[e]->chi))
+            return oqt__fail(err, OQT_ERANGE, "product of the bonds is too large");
+        if (dyn->pt[e]->n_tail > n_tail)
+            n_tail = dyn->pt[e]->n_tail;
+    }
+    if (!oqt__mul_size(&n_x, n_x, dyn->bonds) || !oqt__mul_size(&n_x, n_x, dyn->n_col))
+        return oqt__fail(err, OQT_ERANGE, "batch of %zu columns with bond %zu is too large", dyn->n,
+                         dyn->bonds);
+    oqt_status st = oqt__lapack_size(dyn->bonds * dyn->n_col, "a batch", err);
+
+    if (st != OQT_OK)
+        return st;
+    dyn->x = oqt__doubles(n_x);
+    dyn->y = oqt__doubles(n_x);
+    dyn->half = oqt__doubles(dyn->n_system * d4);
+    dyn->turn = oqt__doubles(dyn->n_system * d4);
+    dyn->exit = oqt__doubles(dyn->n_system * d4);
+    dyn->small = oqt__doubles(2 * d4);
+    dyn->factor = oqt__calloc(d2, sizeof *dyn->factor);
+    dyn->factor_scratch = oqt__doubles(2 * n_tail);
+    dyn->rho = oqt__doubles(dyn->n_col * d2);
+    dyn->trace0 = oqt__doubles(dyn->n_col);
+    dyn->rotation = oqt__calloc(dyn->n_pt, sizeof *dyn->rotation);
+    if (!dyn->x || !dyn->y || !dyn->half || !dyn->turn || !dyn->exit || !dyn->small || !dyn->factor ||
+        !dyn->factor_scratch || !dyn->rho || !dyn->trace0 || !dyn->rotation)
+        return oqt__no_memory(err, "a batch");
+    for (size_t e = 0; e < dyn->n_pt; e++) {
+        if (!dyn->pt[e]->rotated)
+            continue;
+        dyn->rotation[e] = oqt__doubles(d4);
+        if (!dyn->rotation[e])
+            return oqt__no_memory(err, "a batch");
+        oqt__herm_rotation(dyn->rotation[e], dyn->pt[e]->u, dyn->d);
+    }
+    return OQT_OK;
+}
+
+static double trace_of(const double *rho, size_t d)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < d; i++)
+        sum += rho[i * d + i];
+    return sum;
+}
+
+static void set_initial(oqt_dynamics *dyn, const oqt_complex *initial)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    for (size_t i = 0; i < dyn->n; i++) {
+        double *re = dyn->rho + dyn->first[i] * d2;
+
+        oqt__herm_from_matrix(re, real_columns(dyn, i) == 2 ? re + d2 : NULL, initial + i * d2, dyn->d);
+    }
+    for (size_t b = 0; b < dyn->n_col; b++) {
+        dyn->trace0[b] = trace_of(dyn->rho + b * d2, dyn->d);
+        for (size_t a = 0; a < d2; a++)
+            dyn->x[a * dyn->bonds * dyn->n_col + b] = dyn->rho[b * d2 + a];
+    }
+}
+
+oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
+                               const oqt_system *const *systems, const oqt_complex *initial,
+                               const oqt_dynamics_options *opt, oqt_error *err)
+{
+    static const oqt_dynamics_options defaults = OQT_DYNAMICS_OPTIONS_INIT;
+    const oqt_system **distinct = NULL;
+    oqt_dynamics *dyn = NULL;
+    oqt_status st;
+
+    if (!opt)
+        opt = &defaults;
+    if ((st = check_arguments(n_pt, pts, n, systems, initial, opt, err)) != OQT_OK)
+        return st;
+    dyn = oqt__calloc(1, sizeof *dyn);
+    distinct = oqt__calloc(n, sizeof *distinct);
+    if (!dyn || !distinct) {
+        st = oqt__no_memory(err, "a batch");
+        goto done;
+    }
+    dyn->d = oqt_system_dimension(systems[0]);
+    dyn->n_pt = n_pt;
+    dyn->n = n;
+    dyn->split = opt->split;
+    dyn->n_threads = opt->n_threads;
+    dyn->progress = opt->progress;
+    dyn->pt = n_pt > 0 ? oqt__copy(pts, n_pt, sizeof *pts) : NULL;
+    if (n_pt > 0 && !dyn->pt) {
+        st = oqt__no_memory(err, "a batch");
+        goto done;
+    }
+    if ((st = check_tensors(dyn, n, systems, err)) != OQT_OK ||
+        (st = lay_out_columns(dyn, systems, initial, distinct, err)) != OQT_OK ||
+        (st = allocate(dyn, err)) != OQT_OK)
+        goto done;
+    double dt = n_pt > 0 ? pts[0]->dt : opt->dt;
+    size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d;
+
+    for (size_t s = 0; s < dyn->n_system; s++)
+        if ((st = oqt__system_propagator(dyn->half + s * d4, distinct[s], 0.5 * dt, err)) != OQT_OK)
+            goto done;
+    set_initial(dyn, initial);
+    dyn->stats.bond_dimension = dyn->bonds;
+    *out = dyn;
+    dyn = NULL;
+done:
+    oqt__free(distinct);
+    oqt_dynamics_destroy(dyn);
+    return st;
+}
+
+/* ---- one step ---- */
+
+/* Position in the list of the i-th tensor to act in a step. */
+static size_t nth_tensor(const oqt_dynamics *dyn, uint64_t step, size_t i)
+{
+    bool reverse = dyn->split == OQT_SPLIT_SYMMETRIC && step % 2 == 1;
+
+    return reverse ? dyn->n_pt - 1 - i : i;
+}
+
+/* out = R_e m, or m where there is no rotation; out is not m. */
+static void rotate_rows(const oqt_dynamics *dyn, size_t e, double *out, const double *m)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    if (dyn->n_pt > 0 && dyn->rotation[e])
+        oqt__gemm(false, false, d2, d2, d2, 1.0, dyn->rotation[e], d2, m, d2, 0.0, out, d2);
+    else
+        memcpy(out, m, d2 * d2 * sizeof *out);
+}
+
+/* out = m R_e^T; out is not m. */
+static void rotate_columns(const oqt_dynamics *dyn, size_t e, double *out, const double *m)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    if (dyn->n_pt > 0 && dyn->rotation[e])
+        oqt__gemm(false, true, d2, d2, d2, 1.0, m, d2, dyn->rotation[e], d2, 0.0, out, d2);
+    else
+        memcpy(out, m, d2 * d2 * sizeof *out);
+}
+
+/* y = W x for every column with the W of its system, for rows [0, rows) of the bonds. */
+static void turn_columns(const double *w, const oqt_dynamics *dyn, double *y, const double *x, size_t rows)
+{
+    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, n_col = dyn->n_col, block = dyn->bonds * n_col;
+
+    if (dyn->n_system == 1) {
+        oqt__gemm(false, false, d2, rows * n_col, d2, 1.0, w, d2, x, block, 0.0, y, block);
+        return;
+    }
+    for (size_t a = 0; a < d2; a++)
+        memset(y + a * block, 0, rows * n_col * sizeof *y);
+    for (size_t l = 0; l < rows; l++)
+        for (size_t a = 0; a < d2; a++)
+            for (size_t c = 0; c < d2; c++)
+                for (size_t b = 0; b < n_col; b++)
+                    y[a * block + l * n_col + b] +=
+                        w[dyn->which[b] * d4 + a * d2 + c] * x[c * block + l * n_col + b];
+}
+
+/* z = f^T x on bond e of one coordinate: x is [before][chi][after]. */
+static void apply_matrix(double *z, double alpha, const double *f, const double *x, double beta,
+                         size_t before, size_t chi, size_t after)
+{
+    if (after == 1) {
+        oqt__gemm(false, false, before, chi, chi, alpha, x, chi, f, chi, beta, z, chi);
+        return;
+    }
+    for (size_t p = 0; p < before; p++)
+        oqt__gemm(true, false, chi, after, chi, alpha, f, chi, x + p * chi * after, after, beta,
+                  z + p * chi * after, after);
+}
+
+/* Multiply a pair of coordinates (Re, Im) by a complex number. */
+static void scale_pair(double *re, double *im, oqt_complex z, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double r = z.re * re[i] - z.im * im[i];
+
+        im[i] = z.re * im[i] + z.im * re[i];
+        re[i] = r;
+    }
+}
+
+/* x <- tensor e acting on y, coordinate by coordinate; a pair (i,j), (j,i) is one complex number. */
+static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y, bool factors)
+{
+    const oqt_pt *pt = dyn->pt[e];
+    size_t d = dyn->d, block = dyn->bonds * dyn->n_col, before = 1, after = dyn->n_col;
+
+    for (size_t f = 0; f < e; f++)
+        before *= dyn->pt[f]->chi;
+    for (size_t f = e + 1; f < dyn->n_pt; f++)
+        after *= dyn->pt[f]->chi;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = i; j < d; j++) {
+            size_t a = i * d + j, b = j * d + i, cls = pt->legs.cls[a];
+            double sign = pt->legs.sign[a];
+            const double *p = oqt__pt_real(pt, cls), *q = oqt__pt_imag(pt, cls);
+
+            apply_matrix(x + a * block, 1.0, p, y + a * block, 0.0, before, pt->chi, after);
+            if (i == j)
+                continue;
+            apply_matrix(x + b * block, 1.0, p, y + b * block, 0.0, before, pt->chi, after);
+            if (sign == 0.0)
+                continue;
+            apply_matrix(x + a * block, -sign, q, y + b * block, 1.0, before, pt->chi, after);
+            apply_matrix(x + b * block, sign, q, y + a * block, 1.0, before, pt->chi, after);
+            if (factors)
+                scale_pair(x + a * block, x + b * block, dyn->factor[a], block);
+        }
+}
+
+/* The state from row 0 of the bonds, and the drift of its trace. */
+static void read_state(oqt_dynamics *dyn)
+{
+    size_t d2 = dyn->d * dyn->d, block = dyn->bonds * dyn->n_col;
+
+    turn_columns(dyn->exit, dyn, dyn->y, dyn->x, 1);
+    for (size_t b = 0; b < dyn->n_col; b++) {
+        double *rho = dyn->rho + b * d2, drift;
+
+        for (size_t a = 0; a < d2; a++)
+            rho[a] = dyn->y[a * block + b];
+        drift = fabs(trace_of(rho, dyn->d) - dyn->trace0[b]);
+        if (!(drift <= dyn->stats.trace_drift))
+            dyn->stats.trace_drift = drift;
+    }
+}
+
+static void one_step(oqt_dynamics *dyn)
+{
+    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2;
+    uint64_t step = dyn->stats.n_steps;
+    size_t first = dyn->n_pt > 0 ? nth_tensor(dyn, step, 0) : 0;
+    size_t last = dyn->n_pt > 0 ? nth_tensor(dyn, step, dyn->n_pt - 1) : 0;
+    double *swap;
+
+    /* Into the eigenbasis of the first coupling: R U1, after the second half of the step before. */
+    for (size_t s = 0; s < dyn->n_system; s++) {
+        double *half = dyn->half + s * d4, *turn = dyn->turn + s * d4;
+
+        rotate_rows(dyn, first, turn, half);
+        if (step > 0) {
+            memcpy(dyn->small, turn, d4 * sizeof *turn);
+            oqt__gemm(false, false, d2, d2, d2, 1.0, dyn->small, d2, dyn->exit + s * d4, d2, 0.0, turn, d2);
+        }
+    }
+    turn_columns(dyn->turn, dyn, dyn->y, dyn->x, dyn->bonds);
+    for (size_t i = 0; i < dyn->n_pt; i++) {
+        size_t e = nth_tensor(dyn, step, i);
+        bool factors = oqt__pt_has_factors(dyn->pt[e]);
+
+        if (i > 0) { /* from the eigenbasis of the coupling before */
+            size_t before = nth_tensor(dyn, step, i - 1);
+
+            if (dyn->rotation[before] || dyn->rotation[e]) {
+                memset(dyn->small, 0, d4 * sizeof *dyn->small);
+                for (size_t a = 0; a < d2; a++)
+                    dyn->small[a * d2 + a] = 1.0;
+                rotate_columns(dyn, before, dyn->small + d4, dyn->small);
+                rotate_rows(dyn, e, dyn->small, dyn->small + d4);
+                oqt__gemm(false, false, d2, dyn->bonds * dyn->n_col, d2, 1.0, dyn->small, d2, dyn->x,
+                          dyn->bonds * dyn->n_col, 0.0, dyn->y, dyn->bonds * dyn->n_col);
+            } else {
+                swap = dyn->x;
+                dyn->x = dyn->y;
+                dyn->y = swap;
+            }
+        }
+        if (factors)
+            oqt__pt_factors(dyn->factor, dyn->pt[e], step, dyn->factor_scratch);
+        apply_tensor(dyn, e, dyn->x, dyn->y, factors);
+    }
+    if (dyn->n_pt == 0) {
+        swap = dyn->x;
+        dyn->x = dyn->y;
+        dyn->y = swap;
+    }
+    for (size_t s = 0; s < dyn->n_system; s++)
+        rotate_columns(dyn, last, dyn->exit + s * d4, dyn->half + s * d4);
+    dyn->stats.n_steps = step + 1;
+    read_state(dyn);
+}
+
+static oqt_status check_reach(const oqt_dynamics *dyn, uint64_t n, oqt_error *err)
+{
+    for (size_t e = 0; e < dyn->n_pt; e++) {
+        size_t covered = dyn->pt[e]->info.n_steps;
+
+        if (covered != SIZE_MAX && (n > covered || dyn->stats.n_steps > covered - n))
+            return oqt__fail(err, OQT_EINVAL,
+                             "process tensor %zu covers %zu steps; %llu were taken and %llu more asked for",
+                             e, covered, (unsigned long long)dyn->stats.n_steps, (unsigned long long)n);
+    }
+    return OQT_OK;
+}
+
+static void copy_states(oqt_complex *rho, const oqt_dynamics *dyn)
+{
+    for (size_t i = 0; i < dyn->n; i++)
+        oqt_dynamics_state(rho + i * dyn->d * dyn->d, dyn, i);
+}
+
+/* Steps with progress; records after each of them if there is a place for it. */
+static oqt_status run(oqt_dynamics *dyn, uint64_t n, oqt_complex *rho, oqt_error *err)
+{
+    oqt__blas_guard guard = {false};
+    oqt_status st = check_reach(dyn, n, err);
+
+    if (st != OQT_OK)
+        return st;
+    oqt__blas_enter(&guard);
+    for (uint64_t k = 0; k < n && st == OQT_OK; k++) {
+        st = oqt__progress(&dyn->progress, "dynamics", (double)k / (double)n, err);
+        if (st != OQT_OK)
+            break;
+        one_step(dyn);
+        if (rho)
+            copy_states(rho + k * dyn->n * dyn->d * dyn->d, dyn);
+    }
+    oqt__blas_leave(&guard);
+    return st;
+}
+
+oqt_status oqt_dynamics_step(oqt_dynamics *dyn, uint64_t n, oqt_error *err)
+{
+    return run(dyn, n, NULL, err);
+}
+
+oqt_status oqt_dynamics_record(oqt_complex *rho, oqt_dynamics *dyn, uint64_t n, oqt_error *err)
+{
+    oqt_status st = check_reach(dyn, n, err);
+
+    if (st != OQT_OK)
+        return st;
+    copy_states(rho, dyn);
+    return run(dyn, n, rho + dyn->n * dyn->d * dyn->d, err);
+}
+
+void oqt_dynamics_state(oqt_complex *rho, const oqt_dynamics *dyn, size_t column)
+{
+    const double *re = dyn->rho + dyn->first[column] * dyn->d * dyn->d;
+
+    oqt__herm_to_matrix(rho, re, real_columns(dyn, column) == 2 ? re + dyn->d * dyn->d : NULL, dyn->d);
+}
+
+void oqt_dynamics_get_stats(oqt_dynamics_stats *out, const oqt_dynamics *dyn)
+{
+    *out = dyn->stats;
+}
