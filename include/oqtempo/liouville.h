@@ -18,7 +18,7 @@ typedef struct oqt_system oqt_system;
  * A system with a constant Hamiltonian.
  *
  * @param[out] out          the system; destroy with oqt_system_destroy
- * @param[in]  d            dimension of the Hilbert space, >= 1
+ * @param[in]  d            dimension of the Hilbert space, 1 to 1024
  * @param[in]  hamiltonian  d x d, Hermitian to 1e-10 of its largest element
  * @param[out] err          message on failure, or NULL
  * @return OQT_OK, OQT_EINVAL, OQT_ERANGE (d too large) or OQT_ENOMEM

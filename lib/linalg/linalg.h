@@ -6,7 +6,8 @@
 
 /* ---- truncation: one rule, one record, one kernel ---- */
 
-/** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. */
+/** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for
+ * a matrix of zeros for example. With none set, nothing is dropped. */
 typedef struct {
     double abs_tol;  /* every dropped s_i <= abs_tol                                       */
     double rel_tail; /* 2-norm of the dropped ones <= rel_tail s_0 (meaning of OQuPy's epsrel) */
@@ -46,8 +47,11 @@ typedef struct {
  *
  * Tall or wide matrices go through QR first; dgesdd, and from a saved copy dgesvd if that fails. Large
  * matrices of small rank go through a randomized range finder (fixed seed, one power iteration), accepted
- * when the smallest value found is below the tolerance, else enlarged. m = 0 or n = 0 gives rank 0.
+ * when the error left, which is measured, is well below the tolerance, else enlarged. Values near the
+ * tolerance are then right to 5 %. m = 0 or n = 0 gives rank 0.
  *
+ * @param[in]  a       must not lie in the workspace
+ * @param[out] record  or NULL; written on success only, and not added to what it holds
  * @return OQT_OK, OQT_EINVAL (a is not finite), OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  */
 oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
@@ -59,7 +63,8 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
 oqt_status oqt__eigh(double *w, double *v, const double *a, size_t n, oqt_error *err);
 
 /** The same for a Hermitian matrix. The phase of each vector is fixed: its largest element (the first of
- *  equals within 1e-8) is real and positive. */
+ *  equals within 1e-8) is real and positive. Jacobi rotations, without LAPACK: for sizes up to some hundred.
+ */
 oqt_status oqt__eigh_complex(double *w, oqt_complex *v, const oqt_complex *a, size_t n, oqt_error *err);
 
 /** Eigenvalues of a general real matrix. */
@@ -85,7 +90,9 @@ typedef struct {
 /**
  * Fixed point M x = x of a map that conserves a functional: t M = t.
  *
- * Solves (1 - M + x0 t^T) x = x0 by restarted GMRES without forming M; then t.x = t.x0.
+ * Solves (1 - M + x0 t^T) x = x0 by restarted GMRES without forming M; then t.x = t.x0. A second, loose solve
+ * with a random right-hand side shows that no other fixed point exists. Its applications count as well, with
+ * a limit of their own. Memory: 64 vectors.
  *
  * @param[in,out] x        start with t.x != 0 on entry, the fixed point on success, unchanged on failure
  * @param[in]     t        the conserved functional, length n

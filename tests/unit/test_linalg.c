@@ -1005,9 +1005,32 @@ static void guarded_free(void *ptr, void *ctx)
     munmap(base, *(size_t *)(void *)base);
 }
 
+static const oqt_allocator guarded = {guarded_alloc, guarded_free, NULL};
+
+START_TEST(page_ends_are_safe_for_the_randomized_path)
+{
+    oqt__svd_ws ws = {0};
+    oqt__trunc rule = {.rel_tail = 1e-4};
+    oqt__trunc_record rec;
+    oqt__svd svd;
+    oqt_error err;
+    double *a;
+
+    oqt_set_allocator(&guarded);
+    a = oqt__doubles(301 * 257);
+    for (size_t i = 0; i < 301 * 257; i++) /* smooth, hence of low rank */
+        a[i] = 1.0 / (3.0 + (double)(i / 257) + 1.17 * (double)(i % 257));
+    ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, 301, 257, &rule, &rec, &err), err);
+    ck_assert_uint_eq(rec.n_randomized, 1);
+    check_svd(&svd, a, 301, 257, 1.01 * sqrt(rec.discarded_weight));
+    oqt__svd_ws_release(&ws);
+    oqt__free(a);
+    oqt_set_allocator(NULL);
+}
+END_TEST
+
 START_TEST(page_ends_are_safe)
 {
-    static const oqt_allocator guarded = {guarded_alloc, guarded_free, NULL};
     uint64_t seed = 81;
     oqt_error err;
 
@@ -1087,6 +1110,7 @@ int main(void)
     tc = tcase_create("memory");
     tcase_add_test(tc, every_allocation_may_fail);
     tcase_add_test(tc, page_ends_are_safe);
+    tcase_add_test(tc, page_ends_are_safe_for_the_randomized_path);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
