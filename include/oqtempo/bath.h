@@ -117,8 +117,9 @@ OQT_API oqt_status oqt_bath_density(double *j, const oqt_bath *bath, size_t n, c
  * @param[in]  t  n times >= 0
  * @return OQT_OK, OQT_EINVAL (also where C diverges), OQT_ENOMEM, OQT_ECONV, OQT_ECALLBACK
  *
- * Accuracy: 1e-10 relative for the built-in densities with tau up to 1e4 cutoff times; for callbacks and
- * tables of J, 1e-12 of C(0). Threads: OpenMP over times.
+ * Accuracy: 1e-10 relative for the built-in densities with tau up to 1e4 cutoff times (zeta up to 10; with a
+ * Gaussian cutoff at T > 0 and odd zeta C falls exponentially, and 1e-16 of C(0) is left); for callbacks and
+ * tables of J, 1e-12 of C(0). Callbacks of J are made by the calling thread. Threads: OpenMP over times.
  */
 OQT_API oqt_status oqt_bath_correlation(oqt_complex *c, const oqt_bath *bath, size_t n, const double *t,
                                         oqt_error *err);

@@ -12,6 +12,11 @@
 
 #include <oqtempo/bath.h>
 
+/* Some versions of glibc keep this C11 macro from clang, though the builtin is there. */
+#ifndef CMPLX
+#define CMPLX(x, y) __builtin_complex((double)(x), (double)(y))
+#endif
+
 typedef enum {
     OQT__BATH_POWER_LAW,
     OQT__BATH_DRUDE_LORENTZ,

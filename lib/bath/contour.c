@@ -19,14 +19,23 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* exp(-ALIASING) is the error of the trapezoidal rule; nodes below SLOW times the slowest scale of the
+/* Nodes below SLOW times the slowest scale of the
  * integrand act as one at w = 0; the upper end is where the weights have fallen by exp(-FALLEN). */
-static const double ALIASING = 40.0, SLOW = 1e-18, FALLEN = 50.0;
+static const double SLOW = 1e-18, FALLEN = 50.0;
 
 /* The exponent of |w| J(w) at small w. */
 static double low_exponent(const oqt_bath *bath)
 {
     return 1.0 + (bath->kind == OQT__BATH_POWER_LAW ? bath->exponent : 1.0);
+}
+
+/* The step of the trapezoidal rule for singularities at the angle d. On the edge of the strip towards the
+ * real axis exp(-iwt) no longer decays; at a small angle below it the integral is larger than C(t) by that
+ * angle to the power -(1 + zeta), hence the exponent in it. The error that remains is about 1e-15 relative.
+ */
+static double log_step(const oqt_bath *bath, double d)
+{
+    return 2.0 * PI * d / fmax(40.0, 34.0 + 3.3 * low_exponent(bath));
 }
 
 static double slowest_scale(const oqt_bath *bath, double t_max)
@@ -69,7 +78,7 @@ static void add_low_tail(oqt__node_set *set, const oqt_bath *bath, double h)
 /* Two sets, each measured from its end of the arc, since times of the order 1/|v| are resolved at both. */
 static oqt_status build_arc(oqt__nodes *nodes, const oqt_bath *bath, double t_max, oqt_error *err)
 {
-    const double wc = bath->cutoff, theta = 0.25 * PI, h = 2.0 * PI * theta / ALIASING;
+    const double wc = bath->cutoff, theta = 0.25 * PI, h = log_step(bath, theta);
     const double low = log(SLOW * slowest_scale(bath, t_max) / wc);
     const double high = log(1e-10 * (t_max > 0.0 ? fmin(1.0, 1.0 / (wc * t_max)) : 1.0));
     const size_t n_low = (size_t)ceil(-low / h) + 1, n_high = (size_t)ceil(-high / h);
@@ -163,7 +172,7 @@ static oqt_status build_ray(oqt__nodes *nodes, const oqt_bath *bath, double t_mi
     }
     end = bath->kind == OQT__BATH_POWER_LAW ? soft_end(bath, theta) : rational_end(bath, theta, t_min);
 
-    const double h = 2.0 * PI * d / ALIASING, start = log(SLOW * slowest_scale(bath, t_max));
+    const double h = log_step(bath, d), start = log(SLOW * slowest_scale(bath, t_max));
     const size_t n = (size_t)ceil((log(end) - start) / h) + 1;
 
     nodes->n_near = 1;

@@ -23,6 +23,10 @@ static const double PI = 3.14159265358979323846;
 /* The far set begins where nu_1 t = FAR, and has terms up to exp(-REACH) there. */
 static const double FAR = 0.2, REACH = 60.0;
 
+/* Poles nearer than this, in units of 2 pi T, are treated together. Apart from it the cancellation costs
+ * eps/NEAR^2; on the circle exp(-pt) grows by exp(2 NEAR nu_1 t), which matters at the very end only. */
+static const double NEAR = 5e-3;
+
 enum { N_CIRCLE = 32 };
 
 /* The poles p of J, and their residues. */
@@ -72,10 +76,10 @@ static double circle_radius(const oqt_bath *bath)
     for (int i = 0; i < n; i++) {
         double nearest = fmax(1.0, round(creal(p[i]) / spacing)) * spacing;
 
-        if (cabs(p[i] - nearest) < 1e-3 * spacing) {
+        if (cabs(p[i] - nearest) < NEAR * spacing) {
             double slope = n == 1 ? 1.0 : cabs(p[i] / (2.0 * p[i] - gamma)); /* |dp/dgamma| */
 
-            radius = fmax(radius, 3e-3 * spacing / slope);
+            radius = fmax(radius, 2.0 * NEAR * spacing / slope);
         }
     }
     return radius;

@@ -124,8 +124,6 @@ static oqt_status refine(builder *b, size_t i)
     bool first = true;
     double lo = b->panels[i].centre - b->panels[i].half, hi = b->panels[i].centre + b->panels[i].half;
 
-    if (i == 0 && lo < 0.5 * hi)
-        lo = fmax(lo, 0.0);
     stack[depth].lo = lo;
     stack[depth++].hi = hi;
     while (depth > 0) {
