@@ -1,0 +1,361 @@
+/* test_trajectories.c - whole runs against published trajectories and sums over paths.
+ *
+ * Numbers marked OQuPy were made with OQuPy 0.5.0 at an SVD tolerance of 1e-11 or smaller unless said
+ * otherwise; they carry the error of its bath integrals, about 1e-9. */
+#include "physics.h"
+
+static const oqt_complex half_x[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
+static const oqt_complex half_y[4] = {{0, 0}, {0, -0.5}, {0, 0.5}, {0, 0}};
+static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+
+static oqt_pt_options tolerance(double tol)
+{
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+
+    opt.tolerance = tol;
+    opt.n_threads = 1;
+    return opt;
+}
+
+static void assert_qubit(const oqt_complex *rho, double rho00, double re, double im, double tol)
+{
+    ck_assert_double_eq_tol(rho[0].re, rho00, tol);
+    ck_assert_double_eq_tol(rho[1].re, re, tol);
+    ck_assert_double_eq_tol(rho[1].im, im, tol);
+    ck_assert_double_eq_tol(rho[2].re, re, tol);
+    ck_assert_double_eq_tol(rho[2].im, -im, tol);
+    ck_assert_double_eq_tol(rho[3].re, 1.0 - rho00, tol);
+}
+
+START_TEST(spin_boson_matches_published_trajectory)
+{
+    static const double expected[10][3] = {
+        /* OQuPy: rho00, Re rho01, Im rho01 for k = 1 .. 10 */
+        {0.99440094535407, 0.0, 0.02436473249527},
+        {0.98765525317623, -0.00037681737853, 0.04709979806696},
+        {0.97986301556282, -0.00179383886856, 0.06768454215143},
+        {0.97114190290609, -0.00458672995876, 0.08591272584545},
+        {0.96161403126239, -0.00868462228759, 0.10178739962010},
+        {0.95139778342395, -0.01380776231738, 0.11542995981742},
+        {0.94060340096514, -0.01963680108050, 0.12702132528666},
+        {0.92933099712037, -0.02589272443367, 0.13676444244796},
+        {0.91767008209229, -0.03235896667859, 0.14486144235211},
+        {0.90569996635508, -0.03887801364129, 0.15150130685477},
+    };
+    oqt_complex rho[21 * 4];
+    oqt_dynamics_stats stats;
+
+    run_case(rho, NULL, &stats, &case_a, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    for (size_t k = 1; k <= 10; k++)
+        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-6);
+    /* the value that the reference publishes for t = 1 is good to 1e-5 */
+    assert_qubit(rho + 4 * 20, 0.7809559, -0.09456333, 0.16671419, 2e-5);
+    ck_assert_double_le(stats.trace_drift, 1e-12);
+}
+END_TEST
+
+START_TEST(defaults_give_four_digits)
+{
+    oqt_complex rho[21 * 4];
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+
+    run_case(rho, NULL, NULL, &case_a, opt, OQT_SPLIT_SYMMETRIC);
+    assert_qubit(rho + 4 * 10, 0.90569996635508, -0.03887801364129, 0.15150130685477, 1e-4);
+}
+END_TEST
+
+/* Qutrit, Lindblad terms, all eigenvalues distinct. The reference cut its memory at 10 steps, which the first
+ * 10 do not notice. */
+START_TEST(qutrit_matches_published_trajectory)
+{
+    static const oqt_complex coupling[9] = {{0.5, 0}, {0, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+    static const struct test_case c = {
+        .d = 3,
+        .hamiltonian = {{1, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0, 0}},
+        .n_dissipators = 2,
+        .rate = {0.1, 0.2},
+        .lindblad = {{[7] = {1, 0}}, {[0] = {0.5, 0}, [4] = {-0.5, 0}}},
+        .initial = {[4] = {1, 0}},
+        .n_baths = 1,
+        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, coupling}},
+        .dt = 0.05,
+        .n_steps = 10,
+    };
+    static const struct {
+        size_t step, element;
+        double re, im;
+    } expected[] = {
+        /* OQuPy */
+        {1, 0, 6.1650902218e-4, 0},
+        {1, 4, 0.99377759313551, 0},
+        {1, 8, 5.6058978423e-3, 0},
+        {1, 1, -3.0599045829e-4, -0.024597405866671},
+        {1, 2, 6.1732296287e-4, -1.5203760196e-5},
+        {1, 5, 3.0006514237e-4, 0.024749118414986},
+        {3, 0, 0.0053670805226, 0},
+        {3, 4, 0.9743151676316, 0},
+        {3, 1, -0.0043713485739, -0.0693457451161},
+        {3, 2, 0.0053531805613, -4.4667942142e-4},
+        {3, 5, 0.0014069938264, 0.0719708099482},
+        {5, 0, 0.0141539468523, 0},
+        {5, 4, 0.9465380089353, 0},
+        {5, 8, 0.0393080442012, 0},
+        {5, 1, -0.0152111320484, -0.1050065952942},
+    };
+    oqt_complex rho[11 * 9];
+
+    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        oqt_complex z = rho[9 * expected[i].step + expected[i].element];
+
+        ck_assert_double_eq_tol(z.re, expected[i].re, 1e-6);
+        ck_assert_double_eq_tol(z.im, expected[i].im, 1e-6);
+    }
+}
+END_TEST
+
+static const struct test_case rotated = {
+    .d = 2,
+    .hamiltonian = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}},
+    .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
+    .n_baths = 1,
+    .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, half_y}},
+    .dt = 0.1,
+    .n_steps = 5,
+};
+
+START_TEST(coupling_that_is_not_diagonal_matches_published_trajectory)
+{
+    static const double expected[5][3] = {
+        /* OQuPy */
+        {0.5000000000000, 0.4652071785635, -0.0483006161517},
+        {0.4960301620972, 0.3970313503294, -0.0914485051647},
+        {0.4861563746427, 0.3322498060948, -0.1279429801182},
+        {0.4724711485271, 0.2780498945901, -0.1584834197616},
+        {0.4570804359657, 0.2328305363271, -0.1840487493003},
+    };
+    oqt_complex rho[6 * 4];
+
+    run_case(rho, NULL, NULL, &rotated, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    for (size_t k = 1; k <= 5; k++)
+        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-6);
+}
+END_TEST
+
+START_TEST(degenerate_coupling_matches_published_populations)
+{
+    static const oqt_complex coupling[9] = {[0] = {1, 0}, [4] = {1, 0}, [8] = {2, 0}};
+    static const struct test_case c = {
+        .d = 3,
+        .hamiltonian = {{-0.5, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {-0.5, 0}},
+        .initial = {{1, 0}},
+        .n_baths = 1,
+        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, coupling}},
+        .dt = 0.05,
+        .n_steps = 20,
+    };
+    oqt_complex rho[21 * 9];
+
+    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    /* OQuPy at SVD tolerance 1e-7, whose two variants differ by 2e-5 */
+    ck_assert_double_eq_tol(rho[9 * 20].re, 0.3290139, 3e-5);
+    ck_assert_double_eq_tol(rho[9 * 20 + 4].re, 0.6342415, 3e-5);
+    ck_assert_double_eq_tol(rho[9 * 20 + 8].re, 0.0367131, 3e-5);
+}
+END_TEST
+
+static const struct test_case two_baths = {
+    .d = 2,
+    .hamiltonian = {{0.2, 0}, {0.5, 0}, {0.5, 0}, {-0.2, 0}},
+    .initial = {{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}},
+    .n_baths = 2,
+    .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_x},
+             {0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_z}},
+    .dt = 0.1,
+    .n_steps = 3,
+};
+
+START_TEST(two_baths_in_list_order_match_published_trajectories)
+{
+    static const double xz[3][3] = {{0.545136055272, -0.018054422109, -0.434398401746},
+                                    {0.572167405452, -0.033641821733, -0.314501313674},
+                                    {0.583130513146, -0.048692271976, -0.218374251275}};
+    static const double zx[3][3] = {{0.545136055272, -0.018054422109, -0.434398401746},
+                                    {0.572636441193, -0.033170269866, -0.314524350805},
+                                    {0.584715791073, -0.047637855509, -0.218482179584}};
+    struct test_case c = two_baths;
+    oqt_complex rho[4 * 4];
+
+    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_LIST);
+    for (size_t k = 1; k <= 3; k++)
+        assert_qubit(rho + 4 * k, xz[k - 1][0], xz[k - 1][1], xz[k - 1][2], 1e-6);
+    c.bath[0] = two_baths.bath[1];
+    c.bath[1] = two_baths.bath[0];
+    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_LIST);
+    for (size_t k = 1; k <= 3; k++)
+        assert_qubit(rho + 4 * k, zx[k - 1][0], zx[k - 1][1], zx[k - 1][2], 1e-6);
+}
+END_TEST
+
+/* State at t = 1.6. */
+static void run_split(oqt_complex *rho, oqt_split split, size_t n_steps)
+{
+    struct test_case c = two_baths;
+    oqt_complex *all = malloc((n_steps + 1) * 4 * sizeof *all);
+
+    c.dt = 1.6 / (double)n_steps;
+    c.n_steps = n_steps;
+    run_case(all, NULL, NULL, &c, tolerance(3e-6), split);
+    memcpy(rho, all + 4 * n_steps, 4 * sizeof *rho);
+    free(all);
+}
+
+/* Measured against 128 steps: list order 1.1e-3 and 5.3e-4 at 32 and 64 steps, symmetric 7.8e-4, 1.6e-4. */
+START_TEST(symmetric_splitting_is_of_second_order_and_list_order_of_first)
+{
+    oqt_complex fine[4], rho[4];
+    double error[2][2];
+
+    run_split(fine, OQT_SPLIT_SYMMETRIC, 128);
+    for (int split = 0; split < 2; split++)
+        for (size_t k = 0; k < 2; k++) {
+            run_split(rho, split ? OQT_SPLIT_LIST : OQT_SPLIT_SYMMETRIC, (size_t)32 << k);
+            error[split][k] = max_diff_complex(rho, fine, 4);
+        }
+    ck_assert_msg(error[0][0] / error[0][1] > 3.3, "symmetric: %.2e, then %.2e", error[0][0], error[0][1]);
+    ck_assert_msg(error[1][0] / error[1][1] < 3.0, "list order: %.2e, then %.2e", error[1][0], error[1][1]);
+    ck_assert_double_lt(error[0][1], error[1][1]);
+}
+END_TEST
+
+/* Any Hamiltonian, dissipators, coupling and state: the sum over all paths is an independent route. */
+START_TEST(random_systems_match_sum_over_paths)
+{
+    uint64_t seed = 20260131;
+
+    for (size_t d = 2; d <= 3; d++) {
+        oqt_complex coupling[9], rho[5 * 9], exact[9];
+        struct test_case c = {.d = d, .n_dissipators = 2, .rate = {0.37, 0.081}, .n_baths = 1, .dt = 0.137};
+
+        c.n_steps = d == 2 ? 4 : 3;
+        random_hermitian(coupling, d, &seed);
+        scale_complex(coupling, 0.25, coupling, d * d);
+        random_hermitian(c.hamiltonian, d, &seed);
+        random_complex(c.lindblad[0], d * d, &seed);
+        random_complex(c.lindblad[1], d * d, &seed);
+        random_state(c.initial, d, &seed);
+        c.bath[0] = (struct test_bath){0.213, 1.0, 3.7, OQT_CUTOFF_EXPONENTIAL, 0.31, coupling};
+        run_case(rho, NULL, NULL, &c, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
+        for (size_t n = 1; n <= c.n_steps; n++) {
+            brute_force(exact, &c, n);
+            ck_assert_double_le(max_diff_complex(rho + n * d * d, exact, d * d), 1e-5);
+        }
+    }
+}
+END_TEST
+
+START_TEST(published_sum_over_paths_is_reproduced)
+{
+    oqt_complex rho[4];
+
+    brute_force(rho, &case_a, 2);
+    ck_assert_double_eq_tol(rho[0].re, 0.98765525317623, 1e-9);
+    ck_assert_double_eq_tol(rho[1].re, -3.7681737853027e-4, 1e-9);
+    ck_assert_double_eq_tol(rho[1].im, 4.7099798067e-2, 1e-9);
+}
+END_TEST
+
+/* Two baths on one coupling act as one of their summed strength. */
+START_TEST(two_halves_make_one_bath)
+{
+    struct test_case one = case_a, two = case_a;
+    oqt_complex rho_one[21 * 4], rho_two[21 * 4];
+
+    two.n_baths = 2;
+    two.bath[0].alpha = 0.11;
+    two.bath[1] = two.bath[0];
+    two.bath[1].alpha = 0.19;
+    run_case(rho_one, NULL, NULL, &one, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    run_case(rho_two, NULL, NULL, &two, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(max_diff_complex(rho_one, rho_two, 21 * 4), 1e-6);
+}
+END_TEST
+
+/* A rotation of everything changes nothing: sigma_y coupling with sigma_z Hamiltonian is sigma_z coupling
+ * with sigma_x Hamiltonian, x -> y -> z -> x. */
+START_TEST(rotated_problem_has_rotated_solution)
+{
+    struct test_case c = rotated;
+    oqt_complex rho[6 * 4], turned[6 * 4];
+
+    run_case(rho, NULL, NULL, &rotated, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    memcpy(c.hamiltonian, half_x, sizeof half_x);
+    c.bath[0].coupling = half_z;
+    memcpy(c.initial, (oqt_complex[4]){{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}}, 4 * sizeof(oqt_complex));
+    run_case(turned, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    for (size_t k = 0; k <= 5; k++) {
+        double x = 2 * rho[4 * k + 1].re, y = -2 * rho[4 * k + 1].im, z = rho[4 * k].re - rho[4 * k + 3].re;
+        double x2 = 2 * turned[4 * k + 1].re, y2 = -2 * turned[4 * k + 1].im;
+        double z2 = turned[4 * k].re - turned[4 * k + 3].re;
+
+        ck_assert_double_eq_tol(y2, x, 1e-6);
+        ck_assert_double_eq_tol(z2, y, 1e-6);
+        ck_assert_double_eq_tol(x2, z, 1e-6);
+    }
+}
+END_TEST
+
+/* A shifted coupling adds a phase per step that stays outside the tensor; brute force knows nothing of it. */
+START_TEST(shifted_coupling_matches_sum_over_paths_and_long_runs)
+{
+    static const oqt_complex coupling[4] = {{0, 0}, {0, 0}, {0, 0}, {1, 0}};
+    struct test_case c = case_a;
+    oqt_complex rho[21 * 4], exact[4];
+
+    c.bath[0].coupling = coupling;
+    run_case(rho, NULL, NULL, &c, tolerance(1e-9), OQT_SPLIT_SYMMETRIC);
+    for (size_t n = 1; n <= 5; n++) {
+        brute_force(exact, &c, n);
+        ck_assert_double_le(max_diff_complex(rho + n * 4, exact, 4), 1e-7);
+    }
+}
+END_TEST
+
+START_TEST(states_stay_hermitian_with_unit_trace)
+{
+    oqt_complex rho[21 * 4];
+
+    run_case(rho, NULL, NULL, &case_a, tolerance(1e-3), OQT_SPLIT_SYMMETRIC);
+    for (size_t k = 0; k <= 20; k++) {
+        ck_assert_double_eq_tol(rho[4 * k].re + rho[4 * k + 3].re, 1.0, 1e-13);
+        ck_assert(rho[4 * k + 1].re == rho[4 * k + 2].re && rho[4 * k + 1].im == -rho[4 * k + 2].im);
+        ck_assert(rho[4 * k].im == 0.0 && rho[4 * k + 3].im == 0.0);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("trajectories");
+    TCase *tc = tcase_create("published");
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, spin_boson_matches_published_trajectory);
+    tcase_add_test(tc, defaults_give_four_digits);
+    tcase_add_test(tc, qutrit_matches_published_trajectory);
+    tcase_add_test(tc, coupling_that_is_not_diagonal_matches_published_trajectory);
+    tcase_add_test(tc, degenerate_coupling_matches_published_populations);
+    tcase_add_test(tc, two_baths_in_list_order_match_published_trajectories);
+    tcase_add_test(tc, published_sum_over_paths_is_reproduced);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("consistency");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, symmetric_splitting_is_of_second_order_and_list_order_of_first);
+    tcase_add_test(tc, random_systems_match_sum_over_paths);
+    tcase_add_test(tc, two_halves_make_one_bath);
+    tcase_add_test(tc, rotated_problem_has_rotated_solution);
+    tcase_add_test(tc, shifted_coupling_matches_sum_over_paths_and_long_runs);
+    tcase_add_test(tc, states_stay_hermitian_with_unit_trace);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,117 @@
+/* test_influence.c - leg classes, and the influence functional on a path. */
+#include "influence/influence.h"
+#include "support.h"
+
+/* Number of distinct (|om|, sp) for spectra with known degeneracies. */
+START_TEST(classes_join_legs_of_equal_influence)
+{
+    static const struct {
+        size_t d, n_class;
+        double o[5], shift;
+    } cases[] = {
+        {2, 3, {0.5, -0.5}, 0.0},      {2, 3, {0.0, 1.0}, 0.5},
+        {3, 4, {1.0, 1.0, 2.0}, 1.5},  {3, 6, {1.0, 0.0, -1.0}, 0.0},
+        {2, 1, {0.7, 0.7}, 0.7},       {1, 1, {3.1}, 3.1},
+        {3, 6, {0.5, -0.5, 0.0}, 0.0}, {5, 15, {1, 0.5, 0, -0.5, -1}, 0.0},
+    };
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        oqt__legs legs;
+        double total = 0.0;
+
+        ck_assert_int_eq(oqt__legs_create(&legs, cases[c].o, cases[c].d, NULL), OQT_OK);
+        if (cases[c].n_class != 4) /* diag(1,1,2): uu, dd, ud as for two levels */
+            ck_assert_msg(legs.n_class == cases[c].n_class, "case %zu: %zu classes", c, legs.n_class);
+        else
+            ck_assert_uint_eq(legs.n_class, 3);
+        ck_assert_double_eq_tol(legs.shift, cases[c].shift, 1e-15);
+        for (size_t k = 0; k < legs.n_class; k++)
+            total += legs.weight[k];
+        ck_assert_double_eq_tol(total, 1.0, 1e-14);
+        for (size_t a = 0; a < cases[c].d * cases[c].d; a++) {
+            double o_i = cases[c].o[a / cases[c].d], o_j = cases[c].o[a % cases[c].d];
+
+            ck_assert_double_eq_tol(legs.sign[a] * legs.om[legs.cls[a]], o_i - o_j, 1e-14);
+            ck_assert_double_eq_tol(legs.sp[legs.cls[a]], o_i + o_j - 2.0 * legs.shift, 1e-14);
+        }
+        oqt__legs_release(&legs);
+    }
+}
+END_TEST
+
+START_TEST(nearly_equal_eigenvalues_are_one)
+{
+    const double o[3] = {0.3, 0.3 + 1e-13, -0.3};
+    oqt__legs legs;
+
+    ck_assert_int_eq(oqt__legs_create(&legs, o, 3, NULL), OQT_OK);
+    ck_assert_uint_eq(legs.n_class, 3);
+    ck_assert_int_eq(legs.sign[1], 0); /* leg (0,1) */
+    oqt__legs_release(&legs);
+}
+END_TEST
+
+/* Influence matrices of the spin-boson case A at dt = 0.05, to the digits printed by the reference: paths
+ * that share their slots with themselves, divided by the on-site factors. */
+START_TEST(path_functional_gives_reference_influence_matrices)
+{
+    const double o[2] = {0.5, -0.5};
+    oqt__legs legs;
+    oqt_bath *bath = NULL;
+    oqt_complex eta[3], log_f[3];
+    oqt_error err;
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.05, 3, NULL, &err), err);
+    ck_assert_int_eq(oqt__legs_create(&legs, o, 2, NULL), OQT_OK);
+
+    oqt__path_log(log_f, &legs, (size_t[]){1, 1}, 2, eta);
+    ck_assert_double_eq_tol(exp(log_f[0].re), 0.9818854703025, 1e-9);
+    ck_assert_double_eq_tol(exp(log_f[1].re - 2 * log_f[0].re), 0.9697134159723, 1e-9);
+    ck_assert_double_eq_tol(log_f[1].im, 0.0, 1e-15);
+    oqt__path_log(log_f, &legs, (size_t[]){1, 2}, 2, eta);
+    ck_assert_double_eq_tol(exp(log_f[1].re - 2 * log_f[0].re), 1.0312325100682, 1e-9);
+    oqt__path_log(log_f, &legs, (size_t[]){0, 1}, 2, eta);
+    double complex i_01 = cexp(log_f[1].re + log_f[1].im * (double complex)I) / 0.9818854703025;
+    ck_assert_double_eq_tol(creal(i_01), 0.9998754063674, 1e-9);
+    ck_assert_double_eq_tol(cimag(i_01), 0.0157851747417, 1e-9);
+    oqt__path_log(log_f, &legs, (size_t[]){3, 1}, 2, eta);
+    ck_assert_double_eq_tol(cimag(cexp(log_f[1].re + log_f[1].im * (double complex)I)) / 0.9818854703025,
+                            -0.0157851747417, 1e-9);
+    oqt__path_log(log_f, &legs, (size_t[]){1, 0, 3}, 3, eta); /* diagonal legs add nothing */
+    ck_assert(log_f[2].re == log_f[0].re);
+    oqt__legs_release(&legs);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+static oqt_status make_legs(void *ctx)
+{
+    oqt__legs legs;
+    oqt_status st = oqt__legs_create(&legs, ctx, 3, NULL);
+
+    if (st == OQT_OK)
+        oqt__legs_release(&legs);
+    return st;
+}
+
+START_TEST(every_allocation_of_legs_may_fail)
+{
+    double o[3] = {0.1, 0.4, 0.9};
+
+    ck_assert_uint_eq(check_every_allocation(make_legs, o), 5);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("influence");
+    TCase *tc = tcase_create("legs");
+
+    tcase_add_test(tc, classes_join_legs_of_equal_influence);
+    tcase_add_test(tc, nearly_equal_eigenvalues_are_one);
+    tcase_add_test(tc, path_functional_gives_reference_influence_matrices);
+    tcase_add_test(tc, every_allocation_of_legs_may_fail);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
