@@ -253,10 +253,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                .lam = LAM_DEFAULT,
                                .n_squarings = 6,
                                .presel = 0.3,
-                               .n_iter = tol <= 1e-9   ? 40
-                                         : tol <= 1e-8 ? 32
-                                         : tol <= 1e-7 ? 24
-                                                       : 16,
+                               .n_iter = tol <= 1e-9 ? 32 : tol <= 1e-8 ? 24 : 16,
                                .max_bond = opt->max_bond > 0 ? opt->max_bond : MAX_BOND_DEFAULT,
                                .n_steps = opt->n_steps,
                                .n_threads = opt->n_threads,

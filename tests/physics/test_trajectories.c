@@ -104,12 +104,12 @@ START_TEST(qutrit_matches_published_trajectory)
     };
     oqt_complex rho[11 * 9];
 
-    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         oqt_complex z = rho[9 * expected[i].step + expected[i].element];
 
-        ck_assert_double_eq_tol(z.re, expected[i].re, 1e-6);
-        ck_assert_double_eq_tol(z.im, expected[i].im, 1e-6);
+        ck_assert_double_eq_tol(z.re, expected[i].re, 3e-6);
+        ck_assert_double_eq_tol(z.im, expected[i].im, 3e-6);
     }
 }
 END_TEST
@@ -136,9 +136,9 @@ START_TEST(coupling_that_is_not_diagonal_matches_published_trajectory)
     };
     oqt_complex rho[6 * 4];
 
-    run_case(rho, NULL, NULL, &rotated, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    run_case(rho, NULL, NULL, &rotated, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
     for (size_t k = 1; k <= 5; k++)
-        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-6);
+        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 3e-6);
 }
 END_TEST
 
@@ -156,7 +156,7 @@ START_TEST(degenerate_coupling_matches_published_populations)
     };
     oqt_complex rho[21 * 9];
 
-    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
+    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
     /* OQuPy at SVD tolerance 1e-7, whose two variants differ by 2e-5 */
     ck_assert_double_eq_tol(rho[9 * 20].re, 0.3290139, 3e-5);
     ck_assert_double_eq_tol(rho[9 * 20 + 4].re, 0.6342415, 3e-5);
@@ -186,14 +186,14 @@ START_TEST(two_baths_in_list_order_match_published_trajectories)
     struct test_case c = two_baths;
     oqt_complex rho[4 * 4];
 
-    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_LIST);
+    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_LIST);
     for (size_t k = 1; k <= 3; k++)
-        assert_qubit(rho + 4 * k, xz[k - 1][0], xz[k - 1][1], xz[k - 1][2], 1e-6);
+        assert_qubit(rho + 4 * k, xz[k - 1][0], xz[k - 1][1], xz[k - 1][2], 3e-6);
     c.bath[0] = two_baths.bath[1];
     c.bath[1] = two_baths.bath[0];
-    run_case(rho, NULL, NULL, &c, tolerance(1e-8), OQT_SPLIT_LIST);
+    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_LIST);
     for (size_t k = 1; k <= 3; k++)
-        assert_qubit(rho + 4 * k, zx[k - 1][0], zx[k - 1][1], zx[k - 1][2], 1e-6);
+        assert_qubit(rho + 4 * k, zx[k - 1][0], zx[k - 1][1], zx[k - 1][2], 3e-6);
 }
 END_TEST
 
@@ -275,9 +275,9 @@ START_TEST(two_halves_make_one_bath)
     two.bath[0].alpha = 0.11;
     two.bath[1] = two.bath[0];
     two.bath[1].alpha = 0.19;
-    run_case(rho_one, NULL, NULL, &one, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
-    run_case(rho_two, NULL, NULL, &two, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
-    ck_assert_double_le(max_diff_complex(rho_one, rho_two, 21 * 4), 1e-6);
+    run_case(rho_one, NULL, NULL, &one, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    run_case(rho_two, NULL, NULL, &two, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(max_diff_complex(rho_one, rho_two, 21 * 4), 3e-6);
 }
 END_TEST
 
@@ -313,10 +313,10 @@ START_TEST(shifted_coupling_matches_sum_over_paths_and_long_runs)
     oqt_complex rho[21 * 4], exact[4];
 
     c.bath[0].coupling = coupling;
-    run_case(rho, NULL, NULL, &c, tolerance(1e-9), OQT_SPLIT_SYMMETRIC);
+    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
     for (size_t n = 1; n <= 5; n++) {
         brute_force(exact, &c, n);
-        ck_assert_double_le(max_diff_complex(rho + n * 4, exact, 4), 1e-7);
+        ck_assert_double_le(max_diff_complex(rho + n * 4, exact, 4), 2e-6);
     }
 }
 END_TEST
