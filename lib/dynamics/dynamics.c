@@ -397,33 +397,39 @@ static void scale_pair(double *re, double *im, oqt_complex z, size_t n)
     }
 }
 
-/* x <- tensor e acting on y, coordinate by coordinate; a pair (i,j), (j,i) is one complex number. */
+/* Work of one coordinate from which on threads pay. */
+static const double PARALLEL_WORK = 2e5;
+
+/*
+ * x <- tensor e acting on y. The pair of coordinates (i,j), (j,i) with i < j is one complex number z, and
+ * z <- (P + i s Q)^T z with s the sign of om. Coordinates are independent, each is written by one thread.
+ */
 static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y, bool factors)
 {
     const oqt_pt *pt = dyn->pt[e];
     size_t d = dyn->d, block = dyn->bonds * dyn->n_col, before = 1, after = dyn->n_col;
+    int n_threads = (double)block * (double)pt->chi > PARALLEL_WORK ? oqt__blas_callers(dyn->n_threads) : 1;
 
+    (void)n_threads; /* a serial build has no use for it */
     for (size_t f = 0; f < e; f++)
         before *= dyn->pt[f]->chi;
     for (size_t f = e + 1; f < dyn->n_pt; f++)
         after *= dyn->pt[f]->chi;
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = i; j < d; j++) {
-            size_t a = i * d + j, b = j * d + i, cls = pt->legs.cls[a];
-            double sign = pt->legs.sign[a];
-            const double *p = oqt__pt_real(pt, cls), *q = oqt__pt_imag(pt, cls);
+#pragma omp parallel for default(none) shared(pt, d, block, before, after, x, y) schedule(dynamic)           \
+    num_threads(n_threads)
+    for (size_t a = 0; a < d * d; a++) {
+        size_t i = a / d, j = a % d, partner = j * d + i, cls = pt->legs.cls[i < j ? a : partner];
+        /* real part: P^T re - s Q^T im; imaginary part: P^T im + s Q^T re */
+        double sign = i < j ? -pt->legs.sign[a] : pt->legs.sign[partner];
 
-            apply_matrix(x + a * block, 1.0, p, y + a * block, 0.0, before, pt->chi, after);
-            if (i == j)
-                continue;
-            apply_matrix(x + b * block, 1.0, p, y + b * block, 0.0, before, pt->chi, after);
-            if (sign == 0.0)
-                continue;
-            apply_matrix(x + a * block, -sign, q, y + b * block, 1.0, before, pt->chi, after);
-            apply_matrix(x + b * block, sign, q, y + a * block, 1.0, before, pt->chi, after);
-            if (factors)
-                scale_pair(x + a * block, x + b * block, dyn->factor[a], block);
-        }
+        apply_matrix(x + a * block, 1.0, oqt__pt_real(pt, cls), y + a * block, 0.0, before, pt->chi, after);
+        if (sign != 0.0)
+            apply_matrix(x + a * block, sign, oqt__pt_imag(pt, cls), y + partner * block, 1.0, before,
+                         pt->chi, after);
+    }
+    for (size_t i = 0; factors && i < d; i++)
+        for (size_t j = i + 1; j < d; j++)
+            scale_pair(x + (i * d + j) * block, x + (j * d + i) * block, dyn->factor[i * d + j], block);
 }
 
 /* The state from row 0 of the bonds, and the drift of its trace. */

@@ -162,18 +162,26 @@ oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, 
     size_t n_class = chain->legs->n_class, n_job = 2 * n_class;
     struct job *jobs = oqt__calloc(n_job, sizeof *jobs);
     double *sums = oqt__doubles(2 * level->n * level->n);
-    int n_threads = oqt__blas_callers(chain->n_threads);
+    /* below that size a product takes less time than a barrier */
+    int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads);
     bool ok = jobs && sums;
+    oqt_status st = OQT_OK;
 
+    (void)n_threads; /* a serial build has no use for it */
     for (size_t k = 0; ok && k < n_job; k++)
         ok = job_init(&jobs[k], level, chain->legs, k % n_class, k >= n_class, k < n_class ? right : left,
                       chain->theta[k % n_class]);
-    if (!ok)
+    if (!ok) {
+        st = oqt__no_memory(err, "the metric of a bond");
         goto done;
-    if (level->n < 48)
-        n_threads = 1; /* a product takes less time than a barrier */
+    }
     /* Both sides together: at least as many jobs as classes, of which the complex ones dominate. */
     for (size_t it = 0; it < chain->n_iter; it++) {
+        double part = (double)it / (double)chain->n_iter;
+
+        st = oqt__progress(chain->progress, "process tensor", chain->done + chain->share * part, err);
+        if (st != OQT_OK)
+            goto done;
 #pragma omp parallel for default(none) shared(jobs, n_job) schedule(dynamic) num_threads(n_threads)
         for (size_t k = 0; k < n_job; k++)
             job_apply(&jobs[n_job - 1 - k]);
@@ -186,5 +194,5 @@ done:
         job_release(&jobs[k]);
     oqt__free(jobs);
     oqt__free(sums);
-    return ok ? OQT_OK : oqt__no_memory(err, "the metric of a bond");
+    return st;
 }

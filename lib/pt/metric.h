@@ -21,6 +21,8 @@ typedef struct {
     const double *theta; /* n_class: weight of a slot with itself                       */
     size_t n_iter;
     int n_threads;
+    const oqt_progress *progress; /* reported after every iteration, from done to done + share */
+    double done, share;
 } oqt__metric_chain;
 
 /**

@@ -253,16 +253,22 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                .lam = LAM_DEFAULT,
                                .n_squarings = 6,
                                .presel = 0.3,
-                               .n_iter = tol <= 1e-9 ? 32 : tol <= 1e-8 ? 24 : 16,
+                               .n_iter = tol <= 1e-9   ? 32
+                                         : tol <= 1e-8 ? 24
+                                                       : 16,
                                .max_bond = opt->max_bond > 0 ? opt->max_bond : MAX_BOND_DEFAULT,
                                .n_steps = opt->n_steps,
                                .n_threads = opt->n_threads,
                                .progress = opt->progress};
 
+    /* The spectral width bounds how fast this system leaves a leg, and is of the size of what other baths
+     * add; a system that never leaves its legs has long paths only. */
     if (opt->path_rate > 0.0)
         par.lam = exp(-opt->path_rate * dt);
     else if (opt->system)
-        par.lam = clamp(exp(-leg_rate * dt), LAM_MIN, LAM_MAX);
+        par.lam =
+            clamp(leg_rate > 0.0 ? exp(-fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt) : 1.0,
+                  LAM_MIN, LAM_MAX);
     /* The test takes the paths of the system itself, however slow. */
     par.path_lam = opt->system ? exp(-leg_rate * dt) : par.lam;
     /* The window that the iterations see must cover the time 1/rate on which paths stay on a leg. */

@@ -175,20 +175,29 @@ done:
     return st;
 }
 
-/* Improve the metric at a fraction of the coupling, then drop what it says is below tol. */
-static oqt_status compress(struct builder *b, double fraction, double tol, size_t n_iter, oqt_error *err)
+/* Improve the metric at 2^-squarings_left of the coupling, then drop what it says is below tol. */
+static oqt_status compress(struct builder *b, size_t squarings_left, double tol, size_t n_iter,
+                           oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
     double *theta = oqt__doubles(legs->n_class);
-    oqt__metric_chain chain = {
-        .legs = legs, .lam = b->par->lam, .theta = theta, .n_iter = n_iter, .n_threads = b->par->n_threads};
+    /* The cost doubles or more from level to level; so does the progress. */
+    double share = 0.5 * ldexp(1.0, -(int)squarings_left);
+    oqt__metric_chain chain = {.legs = legs,
+                               .lam = b->par->lam,
+                               .theta = theta,
+                               .n_iter = n_iter,
+                               .n_threads = b->par->n_threads,
+                               .progress = &b->par->progress,
+                               .done = share,
+                               .share = share};
     struct projectors p = {0};
     oqt_status st;
 
     if (!theta)
         return oqt__no_memory(err, "the metric of a bond");
     for (size_t k = 0; k < legs->n_class; k++)
-        theta[k] = exp(-2.0 * b->eta0.re * fraction * legs->om[k] * legs->om[k]);
+        theta[k] = exp(-2.0 * ldexp(b->eta0.re, -(int)squarings_left) * legs->om[k] * legs->om[k]);
     if ((st = oqt__metric_iterate(&b->right, &b->left, &b->level, &chain, err)) == OQT_OK &&
         (st = make_projectors(&p, b, tol, err)) == OQT_OK)
         st = apply_projectors(b, &p, err);
@@ -357,15 +366,14 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
         oqt__fock_base(&b->level, model, b->legs, delta, par->presel * tol0, par->max_bond, &b->limited, err);
 
     if (st != OQT_OK || (st = start_environments(b, err)) != OQT_OK ||
-        (st = compress(b, delta, tol0, par->n_iter0, err)) != OQT_OK)
+        (st = compress(b, par->n_squarings, tol0, par->n_iter0, err)) != OQT_OK)
         return st;
     for (size_t j = 0; j < par->n_squarings; j++) {
         double tol = level_tolerance(par, j);
         double before = b->record.discarded_weight;
 
-        st = oqt__progress(&par->progress, "process tensor", (double)j / (double)par->n_squarings, err);
-        if (st != OQT_OK || (st = square(b, par->presel * tol, err)) != OQT_OK ||
-            (st = compress(b, ldexp(1.0, -(int)(par->n_squarings - 1 - j)), tol, par->n_iter, err)) != OQT_OK)
+        if ((st = square(b, par->presel * tol, err)) != OQT_OK ||
+            (st = compress(b, par->n_squarings - 1 - j, tol, par->n_iter, err)) != OQT_OK)
             return st;
         /* amplitudes double at every later squaring, their squares grow fourfold */
         b->discarded += ldexp(b->record.discarded_weight - before, 2 * (int)(par->n_squarings - 1 - j));
