@@ -1,0 +1,71 @@
+#!/bin/sh
+# commands.sh - the command line itself: help, versions, wrong commands and options.
+. "$2/lib.sh"
+check_json=$3
+example=$source/../../examples/spin-boson.yaml
+
+for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --help" "info --help"; do
+  # shellcheck disable=SC2086
+  run $arguments
+  expect_code 0
+  expect_out "Usage: oqtempo"
+  expect_no_error
+done
+# What is not there yet is not announced.
+run --help
+check "help names a command that is missing" test -z "$(grep -E 'sweep|guess|convert|check' "$scratch/out")"
+run --version
+expect_code 0
+expect_out "oqtempo "
+run run --help
+for option in -o --report --plot --set --threads --dry-run --quiet; do expect_out " $option"; done
+
+run
+expect_code 2
+expect_error "Usage: oqtempo"
+expect_no_out
+usage() { # usage MESSAGE ARGUMENT ...
+  message=$1
+  shift
+  run "$@"
+  expect_code 2
+  expect_error "$message"
+  expect_no_out
+}
+usage 'unknown command "rnu"; did you mean "run"?' rnu
+usage 'the command "sweep" is not available in this version' sweep "$example"
+usage 'the command "guess" is not available in this version' guess "$example"
+usage 'pt convert is not available in this version' pt convert a b
+usage 'pt check is not available in this version' pt check a
+usage 'unknown command "bild" of "pt"; did you mean "build"?' pt bild
+usage 'expected oqtempo pt build' pt
+usage 'no input file' run
+usage 'unexpected argument "again"' run "$example" again
+usage 'unknown option "--reprot" of "run"; did you mean "--report"?' run "$example" --reprot x
+usage 'option --report needs a value' run "$example" --report
+usage 'option -o is given twice' run "$example" -o a -o b
+usage 'option -o is empty' run "$example" -o ''
+usage 'option --threads is "0"; expected a whole number from 1 to 4096' run "$example" --threads 0
+usage 'option --threads is "two"; expected' run "$example" --threads=two
+usage 'is named for two outputs' run "$example" -o x --report x
+usage 'expected oqtempo pt build FILE.yaml -o PT.h5' pt build "$example"
+usage 'expected -o with a name ending in .h5' pt build "$example" -o pt.tsv
+usage 'expected oqtempo pt info PT.h5' pt info
+
+run info
+expect_code 0
+expect_out "there is no GPU backend"
+expect_out "BLAS: "
+run info --json
+expect_code 0
+check "info --json is not JSON" "$check_json" <"$scratch/out"
+expect_out '"gpu": false'
+expect_out '"version": '
+
+# Values may be joined to their options.
+run run "$example" --set=time.steps=2 -o"$scratch/joined.tsv" --threads=1 --quiet
+expect_code 0
+expect_table "$scratch/joined.tsv" "	" 3
+run run --dry-run -- "$example"
+expect_code 0
+finish

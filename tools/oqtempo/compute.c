@@ -1,0 +1,317 @@
+/* compute.c - the computation that an input asks for, and what is known about its accuracy. */
+#include "compute.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Estimated errors of a process tensor above this are worth a warning. */
+#define LARGE_PATH_ERROR 1e-3
+
+/* ---- process tensors ---- */
+
+static int library_fail(const char *what, const oqt_error *err, struct progress *progress)
+{
+    progress_clear(progress);
+    if (err->code == OQT_ECANCELED && interrupted())
+        return fail(interrupted(), "interrupted; nothing was written");
+    return fail(exit_code_of(err->code), "%s: %s", what, err->text);
+}
+
+/* The closed form serves one system that commutes with the coupling. It is looked for where that is known: in
+ * a run with one bath. A tensor that is kept, or joined by others, is to serve any system. */
+static oqt_pt_method choose_method(const struct input *in)
+{
+    if (in->method == METHOD_AUTO && in->task == TASK_DYNAMICS && in->n_baths == 1)
+        return OQT_PT_AUTO;
+    return OQT_PT_UNIFORM;
+}
+
+static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, struct progress *progress)
+{
+    oqt_pt_options options = OQT_PT_OPTIONS_INIT;
+    const struct bath_input *bath = &in->bath[i];
+    oqt_error err;
+    char what[64];
+
+    options.method = choose_method(in);
+    options.tolerance = in->tolerance;
+    options.system = in->task == TASK_DYNAMICS || in->has_hamiltonian ? in->system : NULL;
+    options.n_steps = (size_t)in->n_steps;
+    options.path_rate = in->path_rate;
+    options.max_bond = in->max_bond;
+    options.n_threads = n_threads;
+    options.progress = (oqt_progress){progress_report, progress};
+    progress_phase(progress, NULL, 0);
+    if (oqt_pt_create(out, bath->bath, in->d, bath->coupling.element, in->step, &options, &err) != OQT_OK) {
+        snprintf(what, sizeof what, "process tensor of baths.%zu", i);
+        return library_fail(what, &err, progress);
+    }
+    return CLI_OK;
+}
+
+static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i)
+{
+    oqt_pt_info info;
+
+    oqt_pt_get_info(&info, pt);
+    if (!(info.path_error <= LARGE_PATH_ERROR) && info.method != OQT_PT_DEPHASING)
+        facts_add(
+            warnings, "warning",
+            "the process tensor of baths.%zu has an estimated path error of %.2g; results may be off by as "
+            "much. A smaller method.tolerance may help",
+            i, info.path_error);
+    if (info.state_limit_hit)
+        facts_add(warnings, "warning",
+                  "the process tensor of baths.%zu was cut at the limit of states, above its tolerance", i);
+}
+
+static int build_all(struct result *out, const struct input *in, int n_threads, struct progress *progress)
+{
+    int code = CLI_OK;
+
+    out->tensor = calloc(in->n_baths + 1, sizeof *out->tensor);
+    out->built = calloc(in->n_baths + 1, sizeof *out->built);
+    if (!out->tensor || !out->built)
+        return fail_memory();
+    out->n_tensors = in->n_baths;
+    phase_start(&out->process_tensor);
+    for (size_t i = 0; i < in->n_baths && code == CLI_OK; i++) {
+        if (!in->bath[i].pt)
+            code = build(&out->built[i], in, i, n_threads, progress);
+        out->tensor[i] = in->bath[i].pt ? in->bath[i].pt : out->built[i];
+        if (code == CLI_OK)
+            check_tensor(&out->warnings, out->tensor[i], i);
+    }
+    phase_stop(&out->process_tensor);
+    return code;
+}
+
+/* ---- dynamics ---- */
+
+static int add_columns(struct table *table, const struct input *in)
+{
+    size_t capacity = 1 + 2 * in->n_observables + (in->states ? 2 * in->d * in->d : 0);
+    size_t row = (size_t)in->n_steps + 1;
+    int code = table_create(table, row, capacity);
+    bool done = code == CLI_OK && table_add_column(table, "t");
+
+    for (size_t i = 0; i < in->n_observables && done; i++) {
+        const struct observable *o = &in->observable[i];
+
+        if (o->hermitian && in->initial_hermitian) {
+            done = table_add_column(table, "%s", o->name);
+        } else {
+            done = table_add_column(table, "%s_re", o->name) && table_add_column(table, "%s_im", o->name);
+        }
+    }
+    for (size_t i = 0; in->states && done && i < in->d * in->d; i++) {
+        /* From d = 11 on "rho_110" could be two elements. */
+        const char *gap = in->d > 10 ? "_" : "";
+
+        done = table_add_column(table, "rho_%zu%s%zu_re", i / in->d, gap, i % in->d) &&
+               table_add_column(table, "rho_%zu%s%zu_im", i / in->d, gap, i % in->d);
+    }
+    if (code == CLI_OK && !done)
+        code = fail_memory();
+    return code;
+}
+
+/* Tr(O rho). */
+static oqt_complex expectation(const struct matrix *op, const oqt_complex *rho)
+{
+    size_t d = op->d;
+    oqt_complex sum = {0.0, 0.0};
+
+    for (size_t i = 0; i < d; i++) {
+        for (size_t j = 0; j < d; j++) {
+            oqt_complex o = op->element[i * d + j], r = rho[j * d + i];
+
+            sum.re += o.re * r.re - o.im * r.im;
+            sum.im += o.re * r.im + o.im * r.re;
+        }
+    }
+    return sum;
+}
+
+static void fill_row(struct table *table, const struct input *in, size_t row, const oqt_complex *rho)
+{
+    struct column *column = table->column;
+
+    (column++)->value[row] = in->start + (double)row * in->step;
+    for (size_t i = 0; i < in->n_observables; i++) {
+        const struct observable *o = &in->observable[i];
+        oqt_complex value = expectation(&o->op, rho);
+
+        (column++)->value[row] = value.re;
+        if (!o->hermitian || !in->initial_hermitian)
+            (column++)->value[row] = value.im;
+    }
+    for (size_t i = 0; in->states && i < in->d * in->d; i++) {
+        (column++)->value[row] = rho[i].re;
+        (column++)->value[row] = rho[i].im;
+    }
+}
+
+/* Take all steps, in pieces that bound the memory for states. `rho` holds piece + 1 states. */
+static int take_steps(struct table *table, const struct input *in, oqt_dynamics *dynamics, oqt_complex *rho,
+                      uint64_t piece, struct progress *progress)
+{
+    size_t size = in->d * in->d;
+    oqt_error err;
+
+    fill_row(table, in, 0, in->initial.element);
+    for (uint64_t done = 0; done < in->n_steps;) {
+        uint64_t n = in->n_steps - done < piece ? in->n_steps - done : piece;
+
+        progress->base = (double)done / (double)in->n_steps;
+        progress->span = (double)n / (double)in->n_steps;
+        err = (oqt_error){OQT_ECANCELED, ""};
+        if (interrupted() || oqt_dynamics_record(rho, dynamics, n, &err) != OQT_OK)
+            return library_fail("dynamics", &err, progress);
+        for (uint64_t k = 1; k <= n; k++)
+            fill_row(table, in, (size_t)(done + k), rho + k * size);
+        done += n;
+        progress_report("dynamics", done < in->n_steps ? 0.0 : 1.0, progress);
+    }
+    return CLI_OK;
+}
+
+static int run_dynamics(struct result *out, const struct input *in, int n_threads, struct progress *progress)
+{
+    const oqt_system *system = in->system;
+    oqt_dynamics_options options = OQT_DYNAMICS_OPTIONS_INIT;
+    uint64_t piece = ((size_t)1 << 16) / (in->d * in->d);
+    oqt_dynamics *dynamics = NULL;
+    oqt_complex *rho;
+    oqt_error err;
+    int code = add_columns(&out->table, in);
+
+    if (code)
+        return code;
+    piece = piece < 1 ? 1 : piece > 256 ? 256 : piece;
+    rho = malloc((size_t)(piece + 1) * in->d * in->d * sizeof *rho);
+    if (!rho)
+        return fail_memory();
+    options.dt = in->step;
+    options.split = in->splitting;
+    options.n_threads = n_threads;
+    options.progress = (oqt_progress){progress_report, progress};
+    progress_phase(progress, "dynamics", in->n_steps);
+    phase_start(&out->dynamics);
+    if (oqt_dynamics_create(&dynamics, out->n_tensors, out->tensor, 1, &system, in->initial.element, &options,
+                            &err) != OQT_OK) {
+        code = library_fail("dynamics", &err, progress);
+    } else {
+        code = take_steps(&out->table, in, dynamics, rho, piece, progress);
+        oqt_dynamics_get_stats(&out->stats, dynamics);
+        out->has_run = code == CLI_OK;
+    }
+    phase_stop(&out->dynamics);
+    oqt_dynamics_destroy(dynamics);
+    free(rho);
+    return code;
+}
+
+static void check_trace(struct facts *warnings, const struct input *in)
+{
+    double trace = 0.0;
+
+    for (size_t i = 0; i < in->d; i++)
+        trace += in->initial.element[i * in->d + i].re;
+    if (in->initial_hermitian && fabs(trace - 1.0) > 1e-9)
+        facts_add(warnings, "warning", "the initial state is Hermitian but its trace is %.10g, not 1", trace);
+}
+
+int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress)
+{
+    struct result result = {0};
+    int code = build_all(&result, in, n_threads, progress);
+
+    if (code == CLI_OK && in->task == TASK_DYNAMICS) {
+        check_trace(&result.warnings, in);
+        code = run_dynamics(&result, in, n_threads, progress);
+    }
+    progress_clear(progress);
+    if (code == CLI_OK && result.warnings.failed)
+        code = fail_memory();
+    if (code) {
+        result_release(&result);
+        return code;
+    }
+    for (size_t i = 0; i < result.warnings.n; i++)
+        fprintf(stderr, "oqtempo: warning: %s\n", result.warnings.value[i]);
+    *out = result;
+    return CLI_OK;
+}
+
+void result_release(struct result *result)
+{
+    for (size_t i = 0; i < result->n_tensors; i++)
+        oqt_pt_destroy(result->built[i]);
+    free(result->tensor);
+    free(result->built);
+    table_release(&result->table);
+    facts_release(&result->warnings);
+    *result = (struct result){0};
+}
+
+/* ---- what is known about it ---- */
+
+const char *pt_method_name(oqt_pt_method method)
+{
+    switch (method) {
+    case OQT_PT_UNIFORM:
+        return "uniform";
+    case OQT_PT_DEPHASING:
+        return "dephasing";
+    case OQT_PT_AUTO:
+        break;
+    }
+    return "unknown";
+}
+
+void tensor_facts(struct facts *out, const char *prefix, const oqt_pt *pt)
+{
+    oqt_pt_info info;
+    char key[96];
+
+    oqt_pt_get_info(&info, pt);
+#define FACT(name, ...) (snprintf(key, sizeof key, "%s%s", prefix, name), facts_add(out, key, __VA_ARGS__))
+    FACT("method", "%s", pt_method_name(info.method));
+    FACT("dimension", "%zu", info.dimension);
+    FACT("dt", "%.17g", info.dt);
+    if (info.n_steps == SIZE_MAX) {
+        FACT("steps", "any");
+    } else {
+        FACT("steps", "%zu", info.n_steps);
+    }
+    FACT("bond_dimension", "%zu", info.bond_dimension);
+    FACT("tolerance", "%g", info.tolerance);
+    FACT("path_rate", "%g", info.path_rate);
+    FACT("modes", "%zu", info.n_modes);
+    FACT("squarings", "%zu", info.n_squarings);
+    FACT("fit_error", "%.3g", info.fit_error);
+    FACT("discarded_weight", "%.3g", info.discarded_weight);
+    FACT("path_error", "%.3g", info.path_error);
+    FACT("path_steps", "%zu", info.path_steps);
+    FACT("state_limit_hit", "%s", info.state_limit_hit ? "yes" : "no");
+#undef FACT
+}
+
+void result_facts(struct facts *out, const struct result *result)
+{
+    char prefix[48];
+
+    for (size_t i = 0; i < result->n_tensors; i++) {
+        snprintf(prefix, sizeof prefix, "process_tensors.%zu.", i);
+        tensor_facts(out, prefix, result->tensor[i]);
+    }
+    if (result->has_run) {
+        facts_add(out, "run.bond_dimension", "%zu", result->stats.bond_dimension);
+        facts_add(out, "run.trace_drift", "%.3g", result->stats.trace_drift);
+    }
+    for (size_t i = 0; i < result->warnings.n; i++) {
+        snprintf(prefix, sizeof prefix, "warnings.%zu", i);
+        facts_add(out, prefix, "%s", result->warnings.value[i]);
+    }
+}

@@ -1,0 +1,34 @@
+/* compute.h - the computation that an input asks for, and what is known about its accuracy. */
+#ifndef CLI_COMPUTE_H
+#define CLI_COMPUTE_H
+
+#include "input.h"
+#include "progress.h"
+#include "table.h"
+
+struct result {
+    size_t n_tensors; /* one for each bath */
+    const oqt_pt **tensor;
+    oqt_pt **built; /* those of them that are ours to destroy, else NULL */
+    bool has_run;   /* the dynamics was computed */
+    oqt_dynamics_stats stats;
+    struct table table;
+    struct phase process_tensor, dynamics;
+    struct facts warnings;
+};
+
+/** Build the process tensors, then compute the dynamics if that is the task. Warnings go to stderr as well.
+ */
+int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress);
+void result_release(struct result *result);
+
+/** What is known about a process tensor. Keys begin with `prefix`. */
+void tensor_facts(struct facts *out, const char *prefix, const oqt_pt *pt);
+
+/** Names and numbers of the error estimates of a result, for the head of a table. */
+void result_facts(struct facts *out, const struct result *result);
+
+/** Short name of a method, such as "uniform". */
+const char *pt_method_name(oqt_pt_method method);
+
+#endif

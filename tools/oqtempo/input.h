@@ -1,0 +1,61 @@
+/* input.h - what an input file asks for, checked and turned into objects of the library. */
+#ifndef CLI_INPUT_H
+#define CLI_INPUT_H
+
+#include "operators.h"
+#include "phase.h"
+
+enum task { TASK_DYNAMICS, TASK_PROCESS_TENSOR };
+enum method { METHOD_AUTO, METHOD_UNIFORM };
+
+/** A bath to build a process tensor of, or a process tensor that was read. */
+struct bath_input {
+    oqt_bath *bath;
+    struct matrix coupling;
+    oqt_pt *pt; /* NULL if there is a bath */
+};
+
+struct observable {
+    const char *name; /* belongs to the tree */
+    struct matrix op;
+    bool hermitian;
+};
+
+struct input {
+    struct tree tree; /* with the options of the command line and the defaults in it */
+    enum task task;
+    size_t d;
+    oqt_system *system;
+    bool has_hamiltonian;
+    struct matrix initial;
+    bool initial_hermitian;
+    size_t n_baths;
+    struct bath_input *bath;
+    struct phase bath_phase; /* time taken to make the baths */
+    double start, step;
+    uint64_t n_steps; /* 0: not given (process tensors only) */
+    enum method method;
+    double tolerance, path_rate;
+    size_t max_bond;
+    oqt_split splitting;
+    size_t n_observables;
+    struct observable *observable;
+    bool states;
+};
+
+/**
+ * Read and check an input file.
+ *
+ * @param[in] set    n_set texts KEY=VALUE that override it
+ * @param[in] build  for `pt build`: whatever task the file names, its process tensor is wanted
+ */
+int input_read(struct input *out, const char *path, const char *const *set, size_t n_set, bool build);
+void input_release(struct input *in);
+
+/** The baths of the tree into in->bath: first the process tensors in files, then, once the dimension of the
+ *  system is known, the rest. */
+int baths_read_tensors(struct input *in, const char *path);
+int baths_read(struct input *in, const char *path);
+void baths_release(struct input *in);
+
+#endif

@@ -1,0 +1,10 @@
+/* plot.h - plots of tables, made by gnuplot. */
+#ifndef CLI_PLOT_H
+#define CLI_PLOT_H
+
+#include "table.h"
+
+/** Plot the first n columns after t into a PNG file. */
+int plot_table(const char *path, const struct table *table, size_t n);
+
+#endif
