@@ -62,6 +62,14 @@ check "info --json is not JSON" "$check_json" <"$scratch/out"
 expect_out '"gpu": false'
 expect_out '"version": '
 
+# A computation that fails: a negative rate makes the state grow without bound.
+printf 'initial_state: up\ntime: {step: 1, steps: 9999}\nsystem: {dissipators: [{rate: -1, operator: sigma_minus}]}\n' \
+  >"$scratch/growing.yaml"
+run run "$scratch/growing.yaml" -o "$scratch/growing.tsv"
+expect_code 1
+expect_error "oqtempo: dynamics: the state is not finite after step "
+expect_no_file "$scratch/growing.tsv"
+
 # Values may be joined to their options.
 run run "$example" --set=time.steps=2 -o"$scratch/joined.tsv" --threads=1 --quiet
 expect_code 0

@@ -152,6 +152,15 @@ static void fill_row(struct table *table, const struct input *in, size_t row, co
     }
 }
 
+static bool is_finite(const oqt_complex *rho, size_t n)
+{
+    bool finite = true;
+
+    for (size_t i = 0; i < n; i++)
+        finite = finite && isfinite(rho[i].re) && isfinite(rho[i].im);
+    return finite;
+}
+
 /* Take all steps, in pieces that bound the memory for states. `rho` holds piece + 1 states. */
 static int take_steps(struct table *table, const struct input *in, oqt_dynamics *dynamics, oqt_complex *rho,
                       uint64_t piece, struct progress *progress)
@@ -168,8 +177,14 @@ static int take_steps(struct table *table, const struct input *in, oqt_dynamics 
         err = (oqt_error){OQT_ECANCELED, ""};
         if (interrupted() || oqt_dynamics_record(rho, dynamics, n, &err) != OQT_OK)
             return library_fail("dynamics", &err, progress);
-        for (uint64_t k = 1; k <= n; k++)
+        for (uint64_t k = 1; k <= n; k++) {
+            if (!is_finite(rho + k * size, size)) {
+                progress_clear(progress);
+                return fail(CLI_FAILED, "dynamics: the state is not finite after step %llu",
+                            (unsigned long long)(done + k));
+            }
             fill_row(table, in, (size_t)(done + k), rho + k * size);
+        }
         done += n;
         progress_report("dynamics", done < in->n_steps ? 0.0 : 1.0, progress);
     }
