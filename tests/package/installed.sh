@@ -44,5 +44,18 @@ all_languages
 program=$stage$PREFIX/$BINDIR/oqtempo
 if [ -e "$program" ]; then "$program" --version; fi
 
-rm -f "$installed_libs"/liboqtempo.so*
-all_languages --static
+# Packages of the dependencies may lack what their own static flags name.
+# shellcheck disable=SC2046
+dependencies_link_statically()
+{
+    echo 'int main(void) { return 0; }' >"$stage/empty.c"
+    $CC "$stage/empty.c" -o "$stage/empty" $(pkg-config --static --libs \
+        $(pkg-config --print-requires-private oqtempo | awk '{ print $1 }'))
+}
+
+if dependencies_link_statically; then
+    rm -f "$installed_libs"/liboqtempo.so*
+    all_languages --static
+else
+    echo "dependencies do not link statically here: only the shared library was tried"
+fi
