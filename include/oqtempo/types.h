@@ -2,6 +2,8 @@
  *
  * Conventions of the whole library: hbar = k_B = 1; energies, rates and temperatures share one unit, times
  * use its inverse. Matrices are row-major. rho_ij has vectorization index i d + j.
+ *
+ * In version 0 every function is experimental: it may change in a minor version.
  */
 #ifndef OQT_TYPES_H
 #define OQT_TYPES_H
@@ -22,9 +24,6 @@
 #else
 #define OQT_API
 #endif
-
-/** Marks a function whose signature may still change in a minor version. */
-#define OQT_EXPERIMENTAL
 
 OQT_BEGIN_DECLS
 
