@@ -324,7 +324,7 @@ done:
 
 /* ---- one step ---- */
 
-/* Position in the list of the i-th tensor to act in a step. */
+/* Position in the list of the i-th tensor to act in a step; without tensors it means nothing. */
 static size_t nth_tensor(const oqt_dynamics *dyn, uint64_t step, size_t i)
 {
     bool reverse = dyn->split == OQT_SPLIT_SYMMETRIC && step % 2 == 1;
@@ -449,57 +449,76 @@ static void read_state(oqt_dynamics *dyn)
     }
 }
 
-static void one_step(oqt_dynamics *dyn)
+/* Whether the order of the tensors changes from step to step, and with it the first and last eigenbasis. */
+static bool alternates(const oqt_dynamics *dyn)
+{
+    return dyn->n_pt > 1 && dyn->split == OQT_SPLIT_SYMMETRIC;
+}
+
+/* W = R_first U1, after the second half of the step before if there was one. */
+static void make_turn(oqt_dynamics *dyn, size_t first)
 {
     size_t d2 = dyn->d * dyn->d, d4 = d2 * d2;
-    uint64_t step = dyn->stats.n_steps;
-    size_t first = dyn->n_pt > 0 ? nth_tensor(dyn, step, 0) : 0;
-    size_t last = dyn->n_pt > 0 ? nth_tensor(dyn, step, dyn->n_pt - 1) : 0;
-    double *swap;
 
-    /* Into the eigenbasis of the first coupling: R U1, after the second half of the step before. */
     for (size_t s = 0; s < dyn->n_system; s++) {
-        double *half = dyn->half + s * d4, *turn = dyn->turn + s * d4;
+        double *turn = dyn->turn + s * d4;
 
-        rotate_rows(dyn, first, turn, half);
-        if (step > 0) {
+        rotate_rows(dyn, first, turn, dyn->half + s * d4);
+        if (dyn->stats.n_steps > 0) {
             memcpy(dyn->small, turn, d4 * sizeof *turn);
             oqt__gemm(false, false, d2, d2, d2, 1.0, dyn->small, d2, dyn->exit + s * d4, d2, 0.0, turn, d2);
         }
     }
+}
+
+static void swap_buffers(oqt_dynamics *dyn)
+{
+    double *x = dyn->x;
+
+    dyn->x = dyn->y;
+    dyn->y = x;
+}
+
+/* y = R_to R_from^T x, from the eigenbasis of one coupling to that of another. */
+static void change_basis(oqt_dynamics *dyn, size_t from, size_t to)
+{
+    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, block = dyn->bonds * dyn->n_col;
+
+    if (!dyn->rotation[from] && !dyn->rotation[to]) {
+        swap_buffers(dyn);
+        return;
+    }
+    memset(dyn->small, 0, d4 * sizeof *dyn->small);
+    for (size_t a = 0; a < d2; a++)
+        dyn->small[a * d2 + a] = 1.0;
+    rotate_columns(dyn, from, dyn->small + d4, dyn->small);
+    rotate_rows(dyn, to, dyn->small, dyn->small + d4);
+    oqt__gemm(false, false, d2, block, d2, 1.0, dyn->small, d2, dyn->x, block, 0.0, dyn->y, block);
+}
+
+static void one_step(oqt_dynamics *dyn)
+{
+    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2;
+    uint64_t step = dyn->stats.n_steps;
+
+    if (step < 2 || alternates(dyn))
+        make_turn(dyn, nth_tensor(dyn, step, 0));
     turn_columns(dyn->turn, dyn, dyn->y, dyn->x, dyn->bonds);
     for (size_t i = 0; i < dyn->n_pt; i++) {
         size_t e = nth_tensor(dyn, step, i);
         bool factors = oqt__pt_has_factors(dyn->pt[e]);
 
-        if (i > 0) { /* from the eigenbasis of the coupling before */
-            size_t before = nth_tensor(dyn, step, i - 1);
-
-            if (dyn->rotation[before] || dyn->rotation[e]) {
-                memset(dyn->small, 0, d4 * sizeof *dyn->small);
-                for (size_t a = 0; a < d2; a++)
-                    dyn->small[a * d2 + a] = 1.0;
-                rotate_columns(dyn, before, dyn->small + d4, dyn->small);
-                rotate_rows(dyn, e, dyn->small, dyn->small + d4);
-                oqt__gemm(false, false, d2, dyn->bonds * dyn->n_col, d2, 1.0, dyn->small, d2, dyn->x,
-                          dyn->bonds * dyn->n_col, 0.0, dyn->y, dyn->bonds * dyn->n_col);
-            } else {
-                swap = dyn->x;
-                dyn->x = dyn->y;
-                dyn->y = swap;
-            }
-        }
+        if (i > 0)
+            change_basis(dyn, nth_tensor(dyn, step, i - 1), e);
         if (factors)
             oqt__pt_factors(dyn->factor, dyn->pt[e], step, dyn->factor_scratch);
         apply_tensor(dyn, e, dyn->x, dyn->y, factors);
     }
-    if (dyn->n_pt == 0) {
-        swap = dyn->x;
-        dyn->x = dyn->y;
-        dyn->y = swap;
-    }
-    for (size_t s = 0; s < dyn->n_system; s++)
-        rotate_columns(dyn, last, dyn->exit + s * d4, dyn->half + s * d4);
+    if (dyn->n_pt == 0)
+        swap_buffers(dyn);
+    if (step == 0 || alternates(dyn))
+        for (size_t s = 0; s < dyn->n_system; s++)
+            rotate_columns(dyn, nth_tensor(dyn, step, dyn->n_pt - 1), dyn->exit + s * d4, dyn->half + s * d4);
     dyn->stats.n_steps = step + 1;
     read_state(dyn);
 }
