@@ -16,23 +16,38 @@
 
 #include "core/core.h"
 
+/**
+ * What the tensor F of a class is made of.
+ *
+ * Reflecting the spectrum, o -> 2 c - o, takes class (|om|, sp) to (|om|, -sp). Where the spectrum is its own
+ * reflection, F of the one is Pi conj(F of the other) Pi with the parity Pi of the number of bath quanta. So
+ * one of two classes is enough; and a class that is its own reflection (sp = 0) is T F' T^-1 with T =
+ * i^parity and a real F', whose blocks of equal parity are Re F, odd to even Im F, even to odd -Im F.
+ */
+typedef enum {
+    OQT__CLASS_REAL,    /* om = 0                                                */
+    OQT__CLASS_COMPLEX, /* om > 0                                                */
+    OQT__CLASS_GAUGED,  /* om > 0, sp = 0, symmetric spectrum: the real F'       */
+    OQT__CLASS_MIRROR   /* reflection of an earlier class: nothing is kept       */
+} oqt__class_kind;
+
 /** Legs that have equal (|om|, sp) share one tensor: a class. Legs with om < 0 use its complex conjugate. */
 typedef struct {
     size_t d, n_class;
-    double shift;      /* c                                                       */
-    double *om, *sp;   /* n_class: |om| and sp of the class                       */
-    double *weight;    /* n_class: share of the d^2 legs                          */
-    size_t *cls;       /* d^2: class of a leg                                     */
-    signed char *sign; /* d^2: sign of om, 0 for om = 0                           */
+    double shift;          /* c                                                       */
+    double *om, *sp;       /* n_class: |om| and sp of the class                       */
+    double *weight;        /* n_class: share of the d^2 legs, with that of its reflection; 0 for a mirror */
+    oqt__class_kind *kind; /* n_class                                                 */
+    size_t *mirror;        /* n_class: the reflection (itself without one)            */
+    bool symmetric;        /* the spectrum is its own reflection                      */
+    size_t *cls;           /* d^2: class of a leg                                     */
+    signed char *sign;     /* d^2: sign of om, 0 for om = 0                           */
 } oqt__legs;
 
 /** Classes of the legs of a coupling with eigenvalues o; differences below 1e-11 of the largest |o| are zero.
  *  Classes are ordered by the first leg that belongs to them. */
 oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_error *err);
 void oqt__legs_release(oqt__legs *legs);
-
-/** Whether the class is real: om = 0. */
-bool oqt__legs_real(const oqt__legs *legs, size_t cls);
 
 /** log F of the first 1 .. n slots of a path of legs, without the shift factor; out has n elements. O(n^2).
  */

@@ -5,16 +5,13 @@
 
 static const double DEGENERACY_TOL = 1e-11;
 
-bool oqt__legs_real(const oqt__legs *legs, size_t cls)
-{
-    return legs->om[cls] == 0.0;
-}
-
 void oqt__legs_release(oqt__legs *legs)
 {
     oqt__free(legs->om);
     oqt__free(legs->sp);
     oqt__free(legs->weight);
+    oqt__free(legs->kind);
+    oqt__free(legs->mirror);
     oqt__free(legs->cls);
     oqt__free(legs->sign);
     *legs = (oqt__legs){0};
@@ -28,10 +25,40 @@ static size_t find_class(oqt__legs *legs, double om, double sp, double tol)
         k++;
     if (k == legs->n_class) {
         legs->om[k] = om;
-        legs->sp[k] = sp;
+        for (size_t m = 0; m < k; m++)
+            if (fabs(legs->om[m] - om) <= tol)
+                legs->om[k] = legs->om[m];
+        legs->sp[k] = fabs(sp) <= tol ? 0.0 : sp;
         legs->n_class++;
     }
     return k;
+}
+
+/* Reflections, if every class has one; else each class stands for itself. */
+static void classify(oqt__legs *legs, double tol)
+{
+    legs->symmetric = true;
+    for (size_t k = 0; k < legs->n_class; k++) {
+        size_t m = 0;
+
+        while (m < legs->n_class && (legs->om[m] != legs->om[k] || fabs(legs->sp[m] + legs->sp[k]) > tol))
+            m++;
+        legs->mirror[k] = m;
+        legs->symmetric = legs->symmetric && m < legs->n_class;
+    }
+    for (size_t k = 0; k < legs->n_class; k++) {
+        size_t m = legs->symmetric ? legs->mirror[k] : k;
+
+        legs->mirror[k] = m;
+        legs->kind[k] = legs->om[k] == 0.0 ? OQT__CLASS_REAL : OQT__CLASS_COMPLEX;
+        if (m < k) {
+            legs->kind[k] = OQT__CLASS_MIRROR;
+            legs->weight[m] += legs->weight[k];
+            legs->weight[k] = 0.0;
+        } else if (m == k && legs->symmetric && legs->om[k] > 0.0) {
+            legs->kind[k] = OQT__CLASS_GAUGED;
+        }
+    }
 }
 
 oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_error *err)
@@ -43,9 +70,11 @@ oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_erro
     next.om = oqt__doubles(n);
     next.sp = oqt__doubles(n);
     next.weight = oqt__doubles(n);
+    next.kind = oqt__calloc(n, sizeof *next.kind);
+    next.mirror = oqt__calloc(n, sizeof *next.mirror);
     next.cls = oqt__calloc(n, sizeof *next.cls);
     next.sign = oqt__calloc(n, sizeof *next.sign);
-    if (!next.om || !next.sp || !next.weight || !next.cls || !next.sign) {
+    if (!next.om || !next.sp || !next.weight || !next.kind || !next.mirror || !next.cls || !next.sign) {
         oqt__legs_release(&next);
         return oqt__no_memory(err, "the legs of a coupling");
     }
@@ -67,6 +96,7 @@ oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_erro
         next.cls[a] = find_class(&next, fabs(om), sp, tol);
         next.weight[next.cls[a]] += 1.0 / (double)n;
     }
+    classify(&next, 4.0 * tol);
     *legs = next;
     return OQT_OK;
 }

@@ -14,11 +14,14 @@ oqt_status oqt__level_alloc(oqt__level *level, size_t n, const oqt__legs *legs, 
     next.re = oqt__calloc(legs->n_class, sizeof *next.re);
     next.im = oqt__calloc(legs->n_class, sizeof *next.im);
     next.weight = oqt__doubles(n);
-    bool ok = next.re && next.im && next.weight;
+    next.parity = oqt__calloc(n, sizeof *next.parity);
+    bool ok = next.re && next.im && next.weight && next.parity;
 
     for (size_t k = 0; ok && k < legs->n_class; k++) {
+        if (legs->kind[k] == OQT__CLASS_MIRROR)
+            continue;
         ok = (next.re[k] = oqt__doubles(n * n)) != NULL;
-        if (ok && !oqt__legs_real(legs, k))
+        if (ok && legs->kind[k] == OQT__CLASS_COMPLEX)
             ok = (next.im[k] = oqt__doubles(n * n)) != NULL;
     }
     if (!ok) {
@@ -40,6 +43,7 @@ void oqt__level_release(oqt__level *level, size_t n_class)
     oqt__free(level->re);
     oqt__free(level->im);
     oqt__free(level->weight);
+    oqt__free(level->parity);
     *level = (oqt__level){0};
 }
 
@@ -282,7 +286,7 @@ static void times_exp(double *f_re, double *f_im, const double *m_re, const doub
     }
 }
 
-/* One leg class. work: 9 matrices. */
+/* One leg class. work: 10 matrices, the last of which may be im. */
 static void base_tensor(double *re, double *im, const struct fock *fock, const oqt__state_space *model,
                         const double *gamma, double om, double sp, double delta, double *work)
 {
@@ -306,8 +310,16 @@ static void base_tensor(double *re, double *im, const struct fock *fock, const o
     ladder(m_im, fock, model->b, 2, root * om, false);
     times_exp(f_re, f_im, m_re, m_im, work + 5 * nn, n);
     memcpy(re, f_re, nn * sizeof *re);
-    if (im)
-        memcpy(im, f_im, nn * sizeof *im);
+    memcpy(im, f_im, nn * sizeof *im);
+}
+
+/* F' of a class that is its own reflection: Re F within a parity, Im F from odd to even, -Im F back. */
+static void apply_gauge(double *re, const double *im, const unsigned char *parity, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            if (parity[i] != parity[j])
+                re[i * n + j] = parity[i] ? im[i * n + j] : -im[i * n + j];
 }
 
 oqt_status oqt__fock_base(oqt__level *out, const oqt__state_space *model, const oqt__legs *legs, double delta,
@@ -329,7 +341,7 @@ oqt_status oqt__fock_base(oqt__level *out, const oqt__state_space *model, const 
     if ((st = oqt__level_alloc(&level, fock.n, legs, err)) != OQT_OK)
         goto done;
     gamma = oqt__doubles(fock.n * fock.n);
-    work = oqt__doubles(9 * fock.n * fock.n);
+    work = oqt__doubles(10 * fock.n * fock.n);
     parent = oqt__calloc(fock.n, sizeof *parent);
     if (!gamma || !work || !parent) {
         st = oqt__no_memory(err, "the Fock base");
@@ -337,10 +349,19 @@ oqt_status oqt__fock_base(oqt__level *out, const oqt__state_space *model, const 
     }
     find_parents(parent, &fock);
     second_quantize(gamma, &fock, model, parent);
-    for (size_t i = 0; i < fock.n; i++)
+    for (size_t i = 0; i < fock.n; i++) {
         level.weight[i] = fock.state[i].weight;
-    for (size_t k = 0; k < legs->n_class; k++)
-        base_tensor(level.re[k], level.im[k], &fock, model, gamma, legs->om[k], legs->sp[k], delta, work);
+        level.parity[i] = legs->symmetric ? fock.state[i].particles % 2 : 0;
+    }
+    for (size_t k = 0; k < legs->n_class; k++) {
+        double *im = level.im[k] ? level.im[k] : work + 9 * fock.n * fock.n;
+
+        if (legs->kind[k] == OQT__CLASS_MIRROR)
+            continue;
+        base_tensor(level.re[k], im, &fock, model, gamma, legs->om[k], legs->sp[k], delta, work);
+        if (legs->kind[k] == OQT__CLASS_GAUGED)
+            apply_gauge(level.re[k], im, level.parity, fock.n);
+    }
     *out = level;
     level = (oqt__level){0};
 done:

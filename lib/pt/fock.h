@@ -6,10 +6,11 @@
 
 /** A set of tensors, one for each leg class, row-vector convention (past on the left). */
 typedef struct {
-    size_t n;       /* states                                                   */
-    double **re;    /* n_class pointers to n x n                                */
-    double **im;    /* the same; NULL entries for real classes                  */
-    double *weight; /* n prior weights (or Schmidt values), state 0 the vacuum: 1 */
+    size_t n;              /* states                                                     */
+    double **re;           /* n_class: n x n; F' of a gauged class; NULL for a mirror    */
+    double **im;           /* n_class: n x n for a complex class, else NULL              */
+    double *weight;        /* n: prior weights (or Schmidt values); state 0, the vacuum: 1 */
+    unsigned char *parity; /* n: 0 or 1; all 0 if the spectrum is not symmetric          */
 } oqt__level;
 
 oqt_status oqt__level_alloc(oqt__level *level, size_t n, const oqt__legs *legs, oqt_error *err);

@@ -9,7 +9,8 @@ oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__le
     bool ok = next.mat != NULL;
 
     for (size_t k = 0; ok && k < legs->n_class; k++)
-        ok = (next.mat[k] = oqt__doubles((oqt__legs_real(legs, k) ? 1 : 2) * n * n)) != NULL;
+        if (legs->kind[k] != OQT__CLASS_MIRROR)
+            ok = (next.mat[k] = oqt__doubles(oqt__environment_width(legs, k, n) * n)) != NULL;
     if (!ok) {
         oqt__environment_release(&next, legs->n_class);
         return oqt__no_memory(err, "an environment");
@@ -26,24 +27,31 @@ void oqt__environment_release(oqt__environment *env, size_t n_class)
     *env = (oqt__environment){0};
 }
 
-void oqt__metric_average(double *out, const oqt__environment *env, const oqt__legs *legs)
+/* sum += w a within each parity; rows of a have length ld. */
+static void add_even(double *sum, double w, const double *a, size_t ld, const unsigned char *parity, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            if (parity[i] == parity[j])
+                sum[i * n + j] += w * a[i * ld + j];
+}
+
+void oqt__metric_average(double *out, const oqt__environment *env, const unsigned char *parity,
+                         const oqt__legs *legs)
 {
     size_t n = env->n;
 
     memset(out, 0, n * n * sizeof *out);
-    for (size_t k = 0; k < legs->n_class; k++) {
-        size_t ld = oqt__legs_real(legs, k) ? n : 2 * n;
-
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++)
-                out[i * n + j] += legs->weight[k] * env->mat[k][i * ld + j];
-    }
+    for (size_t k = 0; k < legs->n_class; k++)
+        if (legs->kind[k] != OQT__CLASS_MIRROR)
+            add_even(out, legs->weight[k], env->mat[k], oqt__environment_width(legs, k, n), parity, n);
 }
 
 /* One side and one class: the tensor in the layout of its products, and room for them. */
 struct job {
-    bool real;
+    bool real; /* real or gauged */
     size_t n;
+    double weight;
     double theta;
     double *f;  /* real: F, n x n; complex: [P | Q], n x 2n                     */
     double *jf; /* complex: [-Q | P]                                            */
@@ -68,7 +76,11 @@ static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *
     size_t n = level->n, nn = n * n;
     const double *p = level->re[cls], *q = level->im[cls];
 
-    *job = (struct job){.real = oqt__legs_real(legs, cls), .n = n, .theta = theta, .r = env->mat[cls]};
+    *job = (struct job){.real = legs->kind[cls] != OQT__CLASS_COMPLEX,
+                        .n = n,
+                        .weight = legs->weight[cls],
+                        .theta = theta,
+                        .r = env->mat[cls]};
     size_t width = job->real ? n : 2 * n;
 
     job->f = oqt__doubles(n * width);
@@ -120,34 +132,28 @@ static void job_apply(const struct job *job)
 }
 
 /* Mix the classes of one side: R = lam Y + (1 - lam) S, exactly symmetric or antisymmetric. */
-static void mix(struct job *jobs, const oqt__metric_chain *chain, double *sum)
+static void mix(struct job *jobs, size_t n_job, double lam, const unsigned char *parity, double *sum)
 {
-    const oqt__legs *legs = chain->legs;
     size_t n = jobs[0].n;
-    double norm, rest = 1.0 - chain->lam;
+    double norm, rest = 1.0 - lam;
 
     memset(sum, 0, n * n * sizeof *sum);
-    for (size_t k = 0; k < legs->n_class; k++) {
-        size_t ld = jobs[k].real ? n : 2 * n;
-
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++)
-                sum[i * n + j] += legs->weight[k] * jobs[k].y[i * ld + j];
-    }
+    for (size_t k = 0; k < n_job; k++)
+        add_even(sum, jobs[k].weight, jobs[k].y, jobs[k].real ? n : 2 * n, parity, n);
     norm = 1.0 / sum[0]; /* the vacuum element of lam Y + (1 - lam) S, averaged */
-    for (size_t k = 0; k < legs->n_class; k++) {
+    for (size_t k = 0; k < n_job; k++) {
         size_t ld = jobs[k].real ? n : 2 * n;
         const double *y = jobs[k].y;
         double *r = jobs[k].r;
 
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j <= i; j++) {
-                double even = 0.5 * chain->lam * (y[i * ld + j] + y[j * ld + i]) +
+                double even = 0.5 * lam * (y[i * ld + j] + y[j * ld + i]) +
                               0.5 * rest * (sum[i * n + j] + sum[j * n + i]);
 
                 r[i * ld + j] = r[j * ld + i] = norm * even;
                 if (!jobs[k].real) {
-                    double odd = 0.5 * chain->lam * (y[i * ld + n + j] - y[j * ld + n + i]);
+                    double odd = 0.5 * lam * (y[i * ld + n + j] - y[j * ld + n + i]);
 
                     r[i * ld + n + j] = norm * odd;
                     r[j * ld + n + i] = -norm * odd;
@@ -159,23 +165,24 @@ static void mix(struct job *jobs, const oqt__metric_chain *chain, double *sum)
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err)
 {
-    size_t n_class = chain->legs->n_class, n_job = 2 * n_class;
-    struct job *jobs = oqt__calloc(n_job, sizeof *jobs);
-    double *sums = oqt__doubles(2 * level->n * level->n);
+    size_t n_class = chain->legs->n_class, n_job = 0, nn = level->n * level->n;
+    struct job *jobs = oqt__calloc(2 * n_class, sizeof *jobs);
+    double *sums = oqt__doubles(2 * nn);
     /* below that size a product takes less time than a barrier */
     int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads);
     bool ok = jobs && sums;
     oqt_status st = OQT_OK;
 
     (void)n_threads; /* a serial build has no use for it */
-    for (size_t k = 0; ok && k < n_job; k++)
-        ok = job_init(&jobs[k], level, chain->legs, k % n_class, k >= n_class, k < n_class ? right : left,
-                      chain->theta[k % n_class]);
+    /* first the classes of the right side, then those of the left */
+    for (size_t k = 0; ok && k < 2 * n_class; k++)
+        if (chain->legs->kind[k % n_class] != OQT__CLASS_MIRROR)
+            ok = job_init(&jobs[n_job++], level, chain->legs, k % n_class, k >= n_class,
+                          k < n_class ? right : left, chain->theta[k % n_class]);
     if (!ok) {
         st = oqt__no_memory(err, "the metric of a bond");
         goto done;
     }
-    /* Both sides together: at least as many jobs as classes, of which the complex ones dominate. */
     for (size_t it = 0; it < chain->n_iter; it++) {
         double part = (double)it / (double)chain->n_iter;
 
@@ -184,10 +191,10 @@ oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, 
             goto done;
 #pragma omp parallel for default(none) shared(jobs, n_job) schedule(dynamic) num_threads(n_threads)
         for (size_t k = 0; k < n_job; k++)
-            job_apply(&jobs[n_job - 1 - k]);
-#pragma omp parallel for default(none) shared(jobs, chain, sums, n_class, level) num_threads(n_threads)
-        for (int side = 0; side < 2; side++)
-            mix(jobs + (size_t)side * n_class, chain, sums + (size_t)side * level->n * level->n);
+            job_apply(&jobs[k]);
+#pragma omp parallel for default(none) shared(jobs, n_job, chain, sums, nn, level) num_threads(n_threads)
+        for (size_t side = 0; side < 2; side++)
+            mix(jobs + side * (n_job / 2), n_job / 2, chain->lam, level->parity, sums + side * nn);
     }
 done:
     for (size_t k = 0; jobs && k < n_job; k++)

@@ -4,12 +4,19 @@
 
 #include "pt/fock.h"
 
-/** Environments of a bond, one for each leg class of the neighboring slot. A Hermitian matrix
- *  re + i im is kept as one n x 2n matrix [re | im]; a real class as n x n. */
+/** Environments of a bond, one for each leg class of the neighboring slot. The Hermitian matrix re + i im of
+ * a complex class is kept as one n x 2n matrix [re | im]; that of a real class, or of a gauged one in its
+ * gauge, as n x n; that of a mirror not at all. */
 typedef struct {
     size_t n;
     double **mat; /* n_class */
 } oqt__environment;
+
+/** Row length of the matrix of a class. */
+static inline size_t oqt__environment_width(const oqt__legs *legs, size_t cls, size_t n)
+{
+    return legs->kind[cls] == OQT__CLASS_COMPLEX ? 2 * n : n;
+}
 
 oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__legs *legs, oqt_error *err);
 void oqt__environment_release(oqt__environment *env, size_t n_class);
@@ -31,12 +38,14 @@ typedef struct {
  *     right: Y = theta F R F^+,   left: Y = theta F^T R F^*   (the transpose of the left environment)
  *     R <- lam Y + (1 - lam) sum_mu w_mu Re Y_mu,  normalized to 1 for the vacuum
  *
- * Cost: 2 n_iter (4 n^3 for each real class + 16 n^3 for each complex one) flops.
+ * Classes and their reflections together make the sum even: it connects no states of different parity.
+ * Cost: 2 n_iter (4 n^3 for each real or gauged class + 16 n^3 for each complex one) flops.
  */
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err);
 
-/** The metric itself: out = sum_mu w_mu Re R_mu, n x n. */
-void oqt__metric_average(double *out, const oqt__environment *env, const oqt__legs *legs);
+/** The metric itself: out = sum_mu w_mu Re R_mu, n x n, without elements between different parities. */
+void oqt__metric_average(double *out, const oqt__environment *env, const unsigned char *parity,
+                         const oqt__legs *legs);
 
 #endif

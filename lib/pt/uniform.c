@@ -20,18 +20,53 @@ static const double WEIGHT_LIMIT = 100.0;
 
 enum { MAX_ATTEMPTS = 5 };
 
+/* The tensors of one level and the environments of its bond. */
+struct bond {
+    oqt__level level;
+    oqt__environment right, left; /* left is transposed, see metric.h */
+};
+
 struct builder {
     const oqt__legs *legs;
     const oqt__uniform_params *par;
     oqt_complex eta0;
-    oqt__level level;             /* tensors of the current bond          */
-    oqt__environment right, left; /* left is transposed, see metric.h     */
+    struct bond bond;
     oqt__svd_ws ws;
     oqt__trunc_record record;
     double discarded; /* weighted to the final coupling       */
     bool limited;
     bool diverged; /* the metric grew out of bounds        */
 };
+
+static void bond_release(struct bond *bond, size_t n_class)
+{
+    oqt__level_release(&bond->level, n_class);
+    oqt__environment_release(&bond->right, n_class);
+    oqt__environment_release(&bond->left, n_class);
+}
+
+static oqt_status bond_alloc(struct bond *bond, size_t n, const oqt__legs *legs, oqt_error *err)
+{
+    struct bond next = {{0}, {0}, {0}};
+    oqt_status st;
+
+    if ((st = oqt__level_alloc(&next.level, n, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&next.right, n, legs, err)) != OQT_OK ||
+        (st = oqt__environment_alloc(&next.left, n, legs, err)) != OQT_OK) {
+        bond_release(&next, legs->n_class);
+        return st;
+    }
+    *bond = next;
+    return OQT_OK;
+}
+
+/* Move next into place. */
+static void bond_replace(struct bond *bond, struct bond *next, size_t n_class)
+{
+    bond_release(bond, n_class);
+    *bond = *next;
+    *next = (struct bond){{0}, {0}, {0}};
+}
 
 static double level_tolerance(const oqt__uniform_params *par, size_t level)
 {
@@ -41,41 +76,53 @@ static double level_tolerance(const oqt__uniform_params *par, size_t level)
 
 /* ---- truncation ---- */
 
-/* Projectors with P_L P_R = 1 that keep the states of weight above tol; the vacuum stays as it is. */
-struct projectors {
+/* The states of one parity, without the vacuum, and what is kept of them. */
+struct block {
     size_t n, kept;
-    double *right;  /* n x kept            */
-    double *left;   /* kept x n            */
-    double *weight; /* kept, 1 first       */
+    size_t *state;  /* n                                      */
+    double *right;  /* n x rank: Y V s^-1/2                   */
+    double *left;   /* rank x n: s^-1/2 U^T X^T               */
+    double *weight; /* rank                                   */
+    size_t rank;    /* row length of right; kept can be less  */
 };
 
-static void projectors_release(struct projectors *p)
+static void block_release(struct block *block)
 {
-    oqt__free(p->right);
-    oqt__free(p->left);
-    oqt__free(p->weight);
+    oqt__free(block->state);
+    oqt__free(block->right);
+    oqt__free(block->left);
+    oqt__free(block->weight);
 }
 
-static oqt_status make_projectors(struct projectors *out, struct builder *b, double tol, oqt_error *err)
+/* Factor of the metric between the states of a block: Z Z^T. */
+static oqt_status factor_block(double *z, const struct block *block, const double *metric,
+                               const oqt__level *level, double *scale, oqt_error *err)
 {
-    size_t n = b->level.n, m = n - 1;
-    double *metric = oqt__doubles(n * n), *x = oqt__doubles(m * m), *y = oqt__doubles(m * m);
-    double *cross = oqt__doubles(m * m);
-    oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond > 1 ? b->par->max_bond - 1 : 1};
+    for (size_t i = 0; i < block->n; i++) {
+        scale[i] = level->weight[block->state[i]];
+        for (size_t j = 0; j < block->n; j++)
+            z[i * block->n + j] = metric[block->state[i] * level->n + block->state[j]];
+    }
+    return oqt__psd_factor(z, z, block->n, scale, block->n, err);
+}
+
+static oqt_status truncate_block(struct block *block, struct builder *b, const double *right,
+                                 const double *left, double tol, oqt_error *err)
+{
+    size_t m = block->n;
+    double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *cross = oqt__doubles(m * m);
+    double *scale = oqt__doubles(m);
+    oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond};
     oqt__trunc_record record = {0};
     oqt__svd svd;
-    struct projectors p = {.n = n};
     oqt_status st;
 
-    if (!metric || !x || !y || !cross) {
+    if (!x || !y || !cross || !scale) {
         st = oqt__no_memory(err, "a truncation");
         goto done;
     }
-    oqt__metric_average(metric, &b->right, b->legs);
-    if ((st = oqt__psd_factor(y, metric + n + 1, n, b->level.weight + 1, m, err)) != OQT_OK)
-        goto done;
-    oqt__metric_average(metric, &b->left, b->legs);
-    if ((st = oqt__psd_factor(x, metric + n + 1, n, b->level.weight + 1, m, err)) != OQT_OK)
+    if ((st = factor_block(y, block, right, &b->bond.level, scale, err)) != OQT_OK ||
+        (st = factor_block(x, block, left, &b->bond.level, scale, err)) != OQT_OK)
         goto done;
     oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
     if ((st = oqt__svd_trunc(&svd, &b->ws, cross, m, m, &rule, &record, err)) != OQT_OK)
@@ -83,39 +130,124 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
     if (svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT)) {
         b->diverged = true;
         st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges (weight %.1e at %zu states)",
-                       svd.s[0], n);
+                       svd.s[0], b->bond.level.n);
         goto done;
     }
     oqt__trunc_add(&b->record, &record);
-    p.kept = svd.rank + 1;
-    p.right = oqt__doubles(n * p.kept);
-    p.left = oqt__doubles(p.kept * n);
-    p.weight = oqt__doubles(p.kept);
-    if (!p.right || !p.left || !p.weight) {
+    block->rank = block->kept = svd.rank;
+    block->right = oqt__doubles(m * svd.rank);
+    block->left = oqt__doubles(svd.rank * m);
+    block->weight = oqt__copy(svd.s, svd.rank, sizeof *svd.s);
+    if (!block->right || !block->left || !block->weight) {
         st = oqt__no_memory(err, "a truncation");
         goto done;
     }
-    p.right[0] = p.left[0] = p.weight[0] = 1.0;
-    /* P_R = Y V s^-1/2, P_L = s^-1/2 U^T X^T, below and beside the vacuum. */
-    oqt__gemm(false, true, m, svd.rank, m, 1.0, y, m, svd.vt, m, 0.0, p.right + p.kept + 1, p.kept);
-    oqt__gemm(true, true, svd.rank, m, m, 1.0, svd.u, svd.rank, x, m, 0.0, p.left + n + 1, n);
-    for (size_t k = 1; k < p.kept; k++) {
-        double scale = 1.0 / sqrt(svd.s[k - 1]);
+    oqt__gemm(false, true, m, svd.rank, m, 1.0, y, m, svd.vt, m, 0.0, block->right, svd.rank);
+    oqt__gemm(true, true, svd.rank, m, m, 1.0, svd.u, svd.rank, x, m, 0.0, block->left, m);
+    for (size_t k = 0; k < svd.rank; k++) {
+        double root = 1.0 / sqrt(svd.s[k]);
 
-        p.weight[k] = svd.s[k - 1];
-        for (size_t i = 1; i < n; i++) {
-            p.right[i * p.kept + k] *= scale;
-            p.left[k * n + i] *= scale;
+        for (size_t i = 0; i < m; i++) {
+            block->right[i * svd.rank + k] *= root;
+            block->left[k * m + i] *= root;
         }
     }
-    *out = p;
-    p = (struct projectors){0};
 done:
-    projectors_release(&p);
-    oqt__free(metric);
     oqt__free(x);
     oqt__free(y);
     oqt__free(cross);
+    oqt__free(scale);
+    return st;
+}
+
+/* Projectors with P_L P_R = 1 that keep the states of weight above tol; the vacuum stays as it is. */
+struct projectors {
+    size_t n, kept;
+    double *right;         /* n x kept    */
+    double *left;          /* kept x n    */
+    double *weight;        /* kept, 1 first */
+    unsigned char *parity; /* kept        */
+};
+
+static void projectors_release(struct projectors *p)
+{
+    oqt__free(p->right);
+    oqt__free(p->left);
+    oqt__free(p->weight);
+    oqt__free(p->parity);
+}
+
+/* The vacuum, then what is kept of each block. */
+static oqt_status assemble_projectors(struct projectors *out, const struct block *blocks, size_t n,
+                                      oqt_error *err)
+{
+    struct projectors p = {.n = n, .kept = 1 + blocks[0].kept + blocks[1].kept};
+    size_t at = 1;
+
+    p.right = oqt__doubles(n * p.kept);
+    p.left = oqt__doubles(p.kept * n);
+    p.weight = oqt__doubles(p.kept);
+    p.parity = oqt__calloc(p.kept, sizeof *p.parity);
+    if (!p.right || !p.left || !p.weight || !p.parity) {
+        projectors_release(&p);
+        return oqt__no_memory(err, "a truncation");
+    }
+    p.right[0] = p.left[0] = p.weight[0] = 1.0;
+    for (unsigned char parity = 0; parity < 2; parity++) {
+        const struct block *block = &blocks[parity];
+
+        for (size_t k = 0; k < block->kept; k++, at++) {
+            p.weight[at] = block->weight[k];
+            p.parity[at] = parity;
+            for (size_t i = 0; i < block->n; i++) {
+                p.right[block->state[i] * p.kept + at] = block->right[i * block->rank + k];
+                p.left[at * n + block->state[i]] = block->left[k * block->n + i];
+            }
+        }
+    }
+    *out = p;
+    return OQT_OK;
+}
+
+static oqt_status make_projectors(struct projectors *out, struct builder *b, double tol, oqt_error *err)
+{
+    size_t n = b->bond.level.n;
+    double *right = oqt__doubles(n * n), *left = oqt__doubles(n * n);
+    struct block blocks[2] = {{0}, {0}};
+    oqt_status st = OQT_OK;
+
+    for (int parity = 0; parity < 2; parity++)
+        blocks[parity].state = oqt__calloc(n, sizeof *blocks[parity].state);
+    if (!right || !left || !blocks[0].state || !blocks[1].state) {
+        st = oqt__no_memory(err, "a truncation");
+        goto done;
+    }
+    oqt__metric_average(right, &b->bond.right, b->bond.level.parity, b->legs);
+    oqt__metric_average(left, &b->bond.left, b->bond.level.parity, b->legs);
+    for (size_t i = 1; i < n; i++) {
+        struct block *block = &blocks[b->bond.level.parity[i]];
+
+        block->state[block->n++] = i;
+    }
+    for (int parity = 0; parity < 2; parity++)
+        if ((st = truncate_block(&blocks[parity], b, right, left, tol, err)) != OQT_OK)
+            goto done;
+    while (1 + blocks[0].kept + blocks[1].kept > b->par->max_bond) {
+        struct block *even = &blocks[0], *odd = &blocks[1];
+        bool drop_odd =
+            even->kept == 0 || (odd->kept > 0 && odd->weight[odd->kept - 1] < even->weight[even->kept - 1]);
+
+        if (even->kept + odd->kept == 0)
+            break;
+        (drop_odd ? odd : even)->kept--;
+        b->limited = true;
+    }
+    st = assemble_projectors(out, blocks, n, err);
+done:
+    for (int parity = 0; parity < 2; parity++)
+        block_release(&blocks[parity]);
+    oqt__free(right);
+    oqt__free(left);
     return st;
 }
 
@@ -131,46 +263,34 @@ static oqt_status apply_projectors(struct builder *b, const struct projectors *p
 {
     const oqt__legs *legs = b->legs;
     size_t n = p->n, kept = p->kept;
-    oqt__level level = {0};
-    oqt__environment right = {0}, left = {0};
+    struct bond next = {{0}, {0}, {0}};
     double *work = oqt__doubles(kept * n);
-    oqt_status st = OQT_OK;
+    oqt_status st = work ? bond_alloc(&next, kept, legs, err) : oqt__no_memory(err, "a truncation");
 
-    if (!work) {
-        st = oqt__no_memory(err, "a truncation");
+    if (st != OQT_OK)
         goto done;
-    }
-    if ((st = oqt__level_alloc(&level, kept, legs, err)) != OQT_OK ||
-        (st = oqt__environment_alloc(&right, kept, legs, err)) != OQT_OK ||
-        (st = oqt__environment_alloc(&left, kept, legs, err)) != OQT_OK)
-        goto done;
-    memcpy(level.weight, p->weight, kept * sizeof *level.weight);
+    memcpy(next.level.weight, p->weight, kept * sizeof *p->weight);
+    memcpy(next.level.parity, p->parity, kept * sizeof *p->parity);
     for (size_t k = 0; k < legs->n_class; k++) {
-        bool real = oqt__legs_real(legs, k);
-        size_t ld = real ? n : 2 * n, ld_to = real ? kept : 2 * kept;
+        size_t ld = oqt__environment_width(legs, k, n), ld_to = oqt__environment_width(legs, k, kept);
 
-        project(level.re[k], kept, p->left, false, b->level.re[k], n, p->right, false, n, kept, work);
-        if (!real)
-            project(level.im[k], kept, p->left, false, b->level.im[k], n, p->right, false, n, kept, work);
-        for (size_t part = 0; part < (real ? 1 : 2); part++) {
-            project(right.mat[k] + part * kept, ld_to, p->left, false, b->right.mat[k] + part * n, ld,
-                    p->left, true, n, kept, work);
-            project(left.mat[k] + part * kept, ld_to, p->right, true, b->left.mat[k] + part * n, ld, p->right,
-                    false, n, kept, work);
+        if (legs->kind[k] == OQT__CLASS_MIRROR)
+            continue;
+        project(next.level.re[k], kept, p->left, false, b->bond.level.re[k], n, p->right, false, n, kept,
+                work);
+        if (next.level.im[k])
+            project(next.level.im[k], kept, p->left, false, b->bond.level.im[k], n, p->right, false, n, kept,
+                    work);
+        for (size_t part = 0; part * n < ld; part++) {
+            project(next.right.mat[k] + part * kept, ld_to, p->left, false, b->bond.right.mat[k] + part * n,
+                    ld, p->left, true, n, kept, work);
+            project(next.left.mat[k] + part * kept, ld_to, p->right, true, b->bond.left.mat[k] + part * n, ld,
+                    p->right, false, n, kept, work);
         }
     }
-    oqt__level_release(&b->level, legs->n_class);
-    oqt__environment_release(&b->right, legs->n_class);
-    oqt__environment_release(&b->left, legs->n_class);
-    b->level = level;
-    b->right = right;
-    b->left = left;
-    level = (oqt__level){0};
-    right = left = (oqt__environment){0};
+    bond_replace(&b->bond, &next, legs->n_class);
 done:
-    oqt__level_release(&level, legs->n_class);
-    oqt__environment_release(&right, legs->n_class);
-    oqt__environment_release(&left, legs->n_class);
+    bond_release(&next, legs->n_class);
     oqt__free(work);
     return st;
 }
@@ -198,7 +318,7 @@ static oqt_status compress(struct builder *b, size_t squarings_left, double tol,
         return oqt__no_memory(err, "the metric of a bond");
     for (size_t k = 0; k < legs->n_class; k++)
         theta[k] = exp(-2.0 * ldexp(b->eta0.re, -(int)squarings_left) * legs->om[k] * legs->om[k]);
-    if ((st = oqt__metric_iterate(&b->right, &b->left, &b->level, &chain, err)) == OQT_OK &&
+    if ((st = oqt__metric_iterate(&b->bond.right, &b->bond.left, &b->bond.level, &chain, err)) == OQT_OK &&
         (st = make_projectors(&p, b, tol, err)) == OQT_OK)
         st = apply_projectors(b, &p, err);
     projectors_release(&p);
@@ -210,7 +330,8 @@ static oqt_status compress(struct builder *b, size_t squarings_left, double tol,
 
 struct pair {
     size_t i, j;
-    double weight; /* product of the two weights                */
+    double weight; /* product of the two weights */
+    bool odd;      /* both members are odd       */
 };
 
 static int pair_order(const void *a, const void *b)
@@ -243,7 +364,7 @@ static oqt_status select_pairs(struct pair **out, size_t *n_out, const oqt__leve
             double weight = level->weight[i] * level->weight[j];
 
             if (weight > threshold || (i == 0 && j == 0))
-                pairs[n++] = (struct pair){i, j, weight};
+                pairs[n++] = (struct pair){i, j, weight, level->parity[i] && level->parity[j]};
         }
     qsort(pairs + 1, n - 1, sizeof *pairs, pair_order); /* the vacuum stays first */
     if (n > max_states) {
@@ -258,11 +379,12 @@ static oqt_status select_pairs(struct pair **out, size_t *n_out, const oqt__leve
 /*
  * The symmetric square of a matrix, real or complex:
  * new[(I,J), (K,L)] = root (f[I,K] f[J,L] + f[I,L] f[J,K]), root = sqrt(1/2) for each of I = J and K = L.
- * Both together give exactly 1/2, so that the vacuum keeps its unit element.
- * Row lengths ld (old) and ld_new; the imaginary parts are NULL for a real matrix.
+ * Both together give exactly 1/2, so that the vacuum keeps its unit element. In the gauge T = i^parity, a
+ * pair of odd states costs a sign, because i i is -1 times the gauge of the even pair that it makes. Row
+ * lengths ld (old) and ld_new; the imaginary parts are NULL for a real matrix.
  */
 static void square_matrix(double *re_new, double *im_new, size_t ld_new, const double *re, const double *im,
-                          size_t ld, const struct pair *pairs, size_t n)
+                          size_t ld, bool gauged, const struct pair *pairs, size_t n)
 {
     const double roots[3] = {1.0, sqrt(0.5), 0.5};
 
@@ -275,6 +397,8 @@ static void square_matrix(double *re_new, double *im_new, size_t ld_new, const d
             double root = roots[r_equal + (k == l)];
             double sum = re_i[k] * re_j[l] + re_i[l] * re_j[k];
 
+            if (gauged && pairs[r].odd != pairs[s].odd)
+                root = -root;
             if (im) {
                 const double *im_i = im + pairs[r].i * ld, *im_j = im + pairs[r].j * ld;
 
@@ -287,44 +411,43 @@ static void square_matrix(double *re_new, double *im_new, size_t ld_new, const d
     }
 }
 
+static void square_environment(oqt__environment *to, const oqt__environment *from, const oqt__legs *legs,
+                               size_t k, const struct pair *pairs)
+{
+    size_t ld = oqt__environment_width(legs, k, from->n), ld_new = oqt__environment_width(legs, k, to->n);
+    bool split = legs->kind[k] == OQT__CLASS_COMPLEX;
+
+    square_matrix(to->mat[k], split ? to->mat[k] + to->n : NULL, ld_new, from->mat[k],
+                  split ? from->mat[k] + from->n : NULL, ld, legs->kind[k] == OQT__CLASS_GAUGED, pairs,
+                  to->n);
+}
+
 static oqt_status square(struct builder *b, double threshold, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
-    size_t old = b->level.n, n = 0;
+    size_t n = 0;
     struct pair *pairs = NULL;
-    oqt__level level = {0};
-    oqt__environment right = {0}, left = {0};
+    struct bond next = {{0}, {0}, {0}};
     oqt_status st =
-        select_pairs(&pairs, &n, &b->level, threshold, 5 * b->par->max_bond / 2 + 1, &b->limited, err);
+        select_pairs(&pairs, &n, &b->bond.level, threshold, 5 * b->par->max_bond / 2 + 1, &b->limited, err);
 
-    if (st != OQT_OK || (st = oqt__level_alloc(&level, n, legs, err)) != OQT_OK ||
-        (st = oqt__environment_alloc(&right, n, legs, err)) != OQT_OK ||
-        (st = oqt__environment_alloc(&left, n, legs, err)) != OQT_OK)
+    if (st != OQT_OK || (st = bond_alloc(&next, n, legs, err)) != OQT_OK)
         goto done;
-    for (size_t i = 0; i < n; i++)
-        level.weight[i] = pairs[i].weight;
-    for (size_t k = 0; k < legs->n_class; k++) {
-        bool real = oqt__legs_real(legs, k);
-        size_t ld = real ? old : 2 * old, ld_new = real ? n : 2 * n;
-
-        square_matrix(level.re[k], level.im[k], n, b->level.re[k], b->level.im[k], old, pairs, n);
-        square_matrix(right.mat[k], real ? NULL : right.mat[k] + n, ld_new, b->right.mat[k],
-                      real ? NULL : b->right.mat[k] + old, ld, pairs, n);
-        square_matrix(left.mat[k], real ? NULL : left.mat[k] + n, ld_new, b->left.mat[k],
-                      real ? NULL : b->left.mat[k] + old, ld, pairs, n);
+    for (size_t i = 0; i < n; i++) {
+        next.level.weight[i] = pairs[i].weight;
+        next.level.parity[i] = b->bond.level.parity[pairs[i].i] ^ b->bond.level.parity[pairs[i].j];
     }
-    oqt__level_release(&b->level, legs->n_class);
-    oqt__environment_release(&b->right, legs->n_class);
-    oqt__environment_release(&b->left, legs->n_class);
-    b->level = level;
-    b->right = right;
-    b->left = left;
-    level = (oqt__level){0};
-    right = left = (oqt__environment){0};
+    for (size_t k = 0; k < legs->n_class; k++) {
+        if (legs->kind[k] == OQT__CLASS_MIRROR)
+            continue;
+        square_matrix(next.level.re[k], next.level.im[k], n, b->bond.level.re[k], b->bond.level.im[k],
+                      b->bond.level.n, legs->kind[k] == OQT__CLASS_GAUGED, pairs, n);
+        square_environment(&next.right, &b->bond.right, legs, k, pairs);
+        square_environment(&next.left, &b->bond.left, legs, k, pairs);
+    }
+    bond_replace(&b->bond, &next, legs->n_class);
 done:
-    oqt__level_release(&level, legs->n_class);
-    oqt__environment_release(&right, legs->n_class);
-    oqt__environment_release(&left, legs->n_class);
+    bond_release(&next, legs->n_class);
     oqt__free(pairs);
     return st;
 }
@@ -333,26 +456,25 @@ done:
 
 static void release_levels(struct builder *b)
 {
-    oqt__level_release(&b->level, b->legs->n_class);
-    oqt__environment_release(&b->right, b->legs->n_class);
-    oqt__environment_release(&b->left, b->legs->n_class);
+    bond_release(&b->bond, b->legs->n_class);
     b->record = (oqt__trunc_record){0};
     b->discarded = 0.0;
     b->limited = false;
 }
 
+/* Diagonal environments of the prior weights, to iterate from. */
 static oqt_status start_environments(struct builder *b, oqt_error *err)
 {
-    size_t n = b->level.n;
-    oqt_status st = oqt__environment_alloc(&b->right, n, b->legs, err);
+    size_t n = b->bond.level.n;
+    oqt_status st = oqt__environment_alloc(&b->bond.right, n, b->legs, err);
 
     if (st == OQT_OK)
-        st = oqt__environment_alloc(&b->left, n, b->legs, err);
+        st = oqt__environment_alloc(&b->bond.left, n, b->legs, err);
     for (size_t k = 0; st == OQT_OK && k < b->legs->n_class; k++) {
-        size_t ld = oqt__legs_real(b->legs, k) ? n : 2 * n;
+        size_t ld = oqt__environment_width(b->legs, k, n);
 
-        for (size_t i = 0; i < n; i++)
-            b->right.mat[k][i * ld + i] = b->left.mat[k][i * ld + i] = b->level.weight[i];
+        for (size_t i = 0; i < n && b->legs->kind[k] != OQT__CLASS_MIRROR; i++)
+            b->bond.right.mat[k][i * ld + i] = b->bond.left.mat[k][i * ld + i] = b->bond.level.weight[i];
     }
     return st;
 }
@@ -362,8 +484,8 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
     const oqt__uniform_params *par = b->par;
     double delta = ldexp(1.0, -(int)par->n_squarings);
     double tol0 = 0.5 * delta * par->tolerance;
-    oqt_status st =
-        oqt__fock_base(&b->level, model, b->legs, delta, par->presel * tol0, par->max_bond, &b->limited, err);
+    oqt_status st = oqt__fock_base(&b->bond.level, model, b->legs, delta, par->presel * tol0, par->max_bond,
+                                   &b->limited, err);
 
     if (st != OQT_OK || (st = start_environments(b, err)) != OQT_OK ||
         (st = compress(b, par->n_squarings, tol0, par->n_iter0, err)) != OQT_OK)
@@ -381,11 +503,37 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
     return OQT_OK;
 }
 
-/* Move the tensors into the process tensor, with the factor of each slot with itself. */
+/* F of a class from F' in the gauge of the parity. */
+static void leave_gauge(double *re, double *im, const double *f, const unsigned char *parity, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            double x = f[i * n + j];
+
+            re[i * n + j] = parity[i] == parity[j] ? x : 0.0;
+            im[i * n + j] = parity[i] == parity[j] ? 0.0 : parity[i] ? x : -x;
+        }
+}
+
+/* Pi conj(F) Pi. */
+static void reflect(double *re, double *im, const double *from_re, const double *from_im,
+                    const unsigned char *parity, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            double sign = parity[i] == parity[j] ? 1.0 : -1.0;
+
+            re[i * n + j] = sign * from_re[i * n + j];
+            im[i * n + j] = -sign * from_im[i * n + j];
+        }
+}
+
+/* Move the tensors of all classes into the process tensor, with the factor of each slot with itself. */
 static oqt_status finish(oqt_pt *pt, const struct builder *b, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
-    size_t n = b->level.n, nn = n * n;
+    const oqt__level *level = &b->bond.level;
+    size_t n = level->n, nn = n * n;
 
     pt->f = oqt__doubles(2 * legs->n_class * nn);
     if (!pt->f)
@@ -394,13 +542,31 @@ static oqt_status finish(oqt_pt *pt, const struct builder *b, oqt_error *err)
     for (size_t k = 0; k < legs->n_class; k++) {
         double size = exp(-legs->om[k] * legs->om[k] * b->eta0.re);
         double angle = -legs->om[k] * legs->sp[k] * b->eta0.im;
-        double c = size * cos(angle), s = size * sin(angle);
         double *re = pt->f + 2 * k * nn, *im = re + nn;
-        const double *p = b->level.re[k], *q = b->level.im[k];
 
+        switch (legs->kind[k]) {
+        case OQT__CLASS_REAL:
+            memcpy(re, level->re[k], nn * sizeof *re);
+            continue;             /* om = 0: no factor */
+        case OQT__CLASS_MIRROR: { /* of a class that has its factor already */
+            const double *from = pt->f + 2 * legs->mirror[k] * nn;
+
+            reflect(re, im, from, from + nn, level->parity, n);
+            continue;
+        }
+        case OQT__CLASS_GAUGED:
+            leave_gauge(re, im, level->re[k], level->parity, n);
+            break;
+        case OQT__CLASS_COMPLEX:
+            memcpy(re, level->re[k], nn * sizeof *re);
+            memcpy(im, level->im[k], nn * sizeof *im);
+            break;
+        }
         for (size_t i = 0; i < nn; i++) {
-            re[i] = c * p[i] - (q ? s * q[i] : 0.0);
-            im[i] = q ? c * q[i] + s * p[i] : 0.0;
+            double x = re[i], y = im[i];
+
+            re[i] = size * (cos(angle) * x - sin(angle) * y);
+            im[i] = size * (cos(angle) * y + sin(angle) * x);
         }
     }
     return OQT_OK;
@@ -467,7 +633,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     oqt_status st;
 
     for (size_t k = 0; k < pt->legs.n_class; k++)
-        acts = acts || !oqt__legs_real(&pt->legs, k);
+        acts = acts || pt->legs.om[k] > 0.0;
     if (!acts)
         return trivial(pt, err);
     oqt__blas_enter(&guard);

@@ -39,6 +39,39 @@ START_TEST(classes_join_legs_of_equal_influence)
 }
 END_TEST
 
+/* Two levels: the two diagonal classes are reflections, the other is its own. */
+START_TEST(reflected_classes_are_kept_once)
+{
+    const double two[2] = {0.8, 0.1}, three[3] = {1.3, 0.2, -0.9}, skew[3] = {1.3, 0.1, -0.9};
+    oqt__legs legs;
+
+    ck_assert_int_eq(oqt__legs_create(&legs, two, 2, NULL), OQT_OK);
+    ck_assert(legs.symmetric);
+    ck_assert_int_eq(legs.kind[legs.cls[0]], OQT__CLASS_REAL);
+    ck_assert_int_eq(legs.kind[legs.cls[3]], OQT__CLASS_MIRROR);
+    ck_assert_uint_eq(legs.mirror[legs.cls[3]], legs.cls[0]);
+    ck_assert_int_eq(legs.kind[legs.cls[1]], OQT__CLASS_GAUGED);
+    ck_assert_double_eq_tol(legs.weight[legs.cls[0]], 0.5, 1e-15);
+    ck_assert(legs.weight[legs.cls[3]] == 0.0);
+    oqt__legs_release(&legs);
+
+    ck_assert_int_eq(oqt__legs_create(&legs, three, 3, NULL), OQT_OK);
+    ck_assert(legs.symmetric); /* the middle of the spectrum is 0.2 */
+    ck_assert_int_eq(legs.kind[legs.cls[4]], OQT__CLASS_REAL);
+    ck_assert_int_eq(legs.kind[legs.cls[1]], OQT__CLASS_COMPLEX);
+    ck_assert_int_eq(legs.kind[legs.cls[5]], OQT__CLASS_MIRROR); /* |om| = 1.1 as leg (0,1), sp opposite */
+    ck_assert_uint_eq(legs.mirror[legs.cls[5]], legs.cls[1]);
+    ck_assert_int_eq(legs.kind[legs.cls[2]], OQT__CLASS_GAUGED);
+    oqt__legs_release(&legs);
+
+    ck_assert_int_eq(oqt__legs_create(&legs, skew, 3, NULL), OQT_OK);
+    ck_assert(!legs.symmetric);
+    for (size_t k = 0; k < legs.n_class; k++)
+        ck_assert_int_eq(legs.kind[k], legs.om[k] > 0.0 ? OQT__CLASS_COMPLEX : OQT__CLASS_REAL);
+    oqt__legs_release(&legs);
+}
+END_TEST
+
 START_TEST(nearly_equal_eigenvalues_are_one)
 {
     const double o[3] = {0.3, 0.3 + 1e-13, -0.3};
@@ -99,7 +132,7 @@ START_TEST(every_allocation_of_legs_may_fail)
 {
     double o[3] = {0.1, 0.4, 0.9};
 
-    ck_assert_uint_eq(check_every_allocation(make_legs, o), 5);
+    ck_assert_uint_eq(check_every_allocation(make_legs, o), 7);
 }
 END_TEST
 
@@ -109,6 +142,7 @@ int main(void)
     TCase *tc = tcase_create("legs");
 
     tcase_add_test(tc, classes_join_legs_of_equal_influence);
+    tcase_add_test(tc, reflected_classes_are_kept_once);
     tcase_add_test(tc, nearly_equal_eigenvalues_are_one);
     tcase_add_test(tc, path_functional_gives_reference_influence_matrices);
     tcase_add_test(tc, every_allocation_of_legs_may_fail);
