@@ -129,25 +129,13 @@ oqt_status oqt__contour_build(oqt__nodes *nodes, const oqt_bath *bath, double t_
 /** The set `far` of a Drude-Lorentz or Lorentzian bath of positive temperature. */
 oqt_status oqt__matsubara_build(oqt__nodes *nodes, const oqt_bath *bath, oqt_error *err);
 
-/* ---- quadrature and interpolation ---- */
-
-enum { OQT__GAUSS_MAX = 32 };
-
-/** Nodes and weights of Gauss-Legendre quadrature on [-1, 1], n <= OQT__GAUSS_MAX. */
-void oqt__gauss_legendre(double *x, double *weight, int n);
-
-/** Spherical Bessel functions j_0 .. j_{n-1} of x >= 0, n <= OQT__GAUSS_MAX. Returns how many are not
- *  negligible; the others are not written. */
-int oqt__spherical_bessel(double *j, int n, double x);
+/* ---- interpolation ---- */
 
 /** Slopes at the knots of Steffen's monotone cubic, M. Steffen, Astron. Astrophys. 239, 443 (1990). */
 void oqt__steffen_slopes(double *slope, const double *x, const double *y, size_t n);
 
 /** Slopes at the knots of the not-a-knot cubic spline, n >= 4; false if out of memory. */
 bool oqt__spline_slopes(double *slope, const double *x, const double *y, size_t n);
-
-/** Index i with x_i <= at < x_{i+1}, clamped to 0 .. n-2. */
-size_t oqt__interval(const double *x, size_t n, double at);
 
 /** The cubic through knots i and i + 1 with the given slopes. */
 double oqt__hermite(const double *x, const double *y, const double *slope, size_t i, double at);

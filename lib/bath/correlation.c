@@ -8,7 +8,11 @@
 #include "bath/bath_priv.h"
 #include "core/core.h"
 
+#include <assert.h>
 #include <math.h>
+
+#include <gsl/gsl_integration.h>
+#include <gsl/gsl_interp.h>
 
 enum { N = 16, N_TABLE = 4, MAX_DEPTH = 60, N_HALVINGS = 40 };
 
@@ -19,19 +23,23 @@ typedef enum { FINE = 0, REPORTED_FAILURE, NOT_FINITE, NOT_CONVERGED } outcome;
 
 typedef struct {
     const oqt_bath *bath;
-    double x[N], weight[N];
-    double x_table[N_TABLE], weight_table[N_TABLE];
+    const gsl_integration_glfixed_table *nodes, *table_nodes; /* N and N_TABLE of them */
     double scale; /* the integral that errors are measured against */
 } rule;
+
+/* C(t) of a table between its knots i and i + 1. */
+static double complex spline(const oqt_bath *bath, size_t i, double t)
+{
+    return CMPLX(oqt__hermite(bath->x, bath->y, bath->slope, i, t),
+                 oqt__hermite(bath->x, bath->y2, bath->slope2, i, t));
+}
 
 static outcome value_at(double complex *c, const oqt_bath *bath, double t)
 {
     if (bath->kind == OQT__BATH_CORRELATION_TABLE) {
-        size_t i = oqt__interval(bath->x, bath->n, t);
+        size_t last = bath->n - 1, i = gsl_interp_bsearch(bath->x, t, 0, last);
 
-        *c = t > bath->x[bath->n - 1] ? 0.0
-                                      : CMPLX(oqt__hermite(bath->x, bath->y, bath->slope, i, t),
-                                              oqt__hermite(bath->x, bath->y2, bath->slope2, i, t));
+        *c = t > bath->x[last] ? 0.0 : spline(bath, i, t);
         return FINE;
     }
     oqt_complex value = {0.0, 0.0};
@@ -53,16 +61,16 @@ typedef struct {
 
 static outcome gauss(integral *out, const rule *r, double apex, double a, double b)
 {
-    const double half = 0.5 * (b - a), middle = 0.5 * (a + b);
-
     *out = (integral){0.0, 0.0};
-    for (int i = 0; i < N; i++) {
-        double u = middle + half * r->x[i], weight = half * r->weight[i] * fabs(apex - u);
+    for (size_t i = 0; i < N; i++) {
+        double u, weight;
         double complex c;
-        outcome o = value_at(&c, r->bath, u);
+        outcome o;
 
-        if (o != FINE)
+        gsl_integration_glfixed_point(a, b, i, &u, &weight, r->nodes);
+        if ((o = value_at(&c, r->bath, u)) != FINE)
             return o;
+        weight *= fabs(apex - u);
         out->sum += weight * c;
         out->size += weight * cabs(c);
     }
@@ -101,15 +109,14 @@ static double complex table_part(const rule *r, double apex, double a, double b)
     b = fmin(b, bath->x[bath->n - 1]);
     if (!(a < b))
         return 0.0;
-    for (size_t i = oqt__interval(bath->x, bath->n, a); i + 1 < bath->n && bath->x[i] < b; i++) {
-        double lo = fmax(a, bath->x[i]), hi = fmin(b, bath->x[i + 1]), half = 0.5 * (hi - lo);
+    for (size_t i = gsl_interp_bsearch(bath->x, a, 0, bath->n - 1); i + 1 < bath->n && bath->x[i] < b; i++) {
+        double lo = fmax(a, bath->x[i]), hi = fmin(b, bath->x[i + 1]);
 
-        for (int j = 0; j < N_TABLE; j++) {
-            double u = 0.5 * (lo + hi) + half * r->x_table[j];
-            double weight = half * r->weight_table[j] * fabs(apex - u);
+        for (size_t j = 0; j < N_TABLE; j++) {
+            double u, weight;
 
-            sum += weight * CMPLX(oqt__hermite(bath->x, bath->y, bath->slope, i, u),
-                                  oqt__hermite(bath->x, bath->y2, bath->slope2, i, u));
+            gsl_integration_glfixed_point(lo, hi, j, &u, &weight, r->table_nodes);
+            sum += weight * fabs(apex - u) * spline(bath, i, u);
         }
     }
     return sum;
@@ -205,13 +212,15 @@ oqt_status oqt__correlation_evaluate(oqt_complex *out, const oqt_bath *bath, con
                                      oqt_error *err)
 {
     const ptrdiff_t n = (ptrdiff_t)req->n;
-    rule r = {.bath = bath};
+    /* GSL has tables of these orders, so that its alloc takes no memory and cannot abort. */
+    rule r = {.bath = bath,
+              .nodes = gsl_integration_glfixed_table_alloc(N),
+              .table_nodes = gsl_integration_glfixed_table_alloc(N_TABLE)};
     double complex eta_0 = 0.0;
     oqt_status st = OQT_OK;
     outcome *outcomes, o;
 
-    oqt__gauss_legendre(r.x, r.weight, N);
-    oqt__gauss_legendre(r.x_table, r.weight_table, N_TABLE);
+    assert(r.nodes->precomputed && r.table_nodes->precomputed);
     if (req->want == OQT__WANT_STEP && (o = eta_at(&eta_0, &r, req->dt, &r.scale)) != FINE)
         return report(o, req->dt, err);
     outcomes = oqt__calloc(req->n, sizeof *outcomes);

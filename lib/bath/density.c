@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include <gsl/gsl_interp.h>
+
 static const double TWO_OVER_PI = 0.63661977236758134308;
 
 double complex oqt__density_analytic(const oqt_bath *bath, double complex w)
@@ -52,11 +54,12 @@ int oqt__density_real(double *j, const oqt_bath *bath, double w)
     case OQT__BATH_LORENTZIAN:
         *j = w > 0.0 ? creal(oqt__density_analytic(bath, w)) : 0.0;
         return 0;
-    case OQT__BATH_TABLE:
-        *j = w < bath->x[0] || w > bath->x[bath->n - 1]
-                 ? 0.0
-                 : oqt__hermite(bath->x, bath->y, bath->slope, oqt__interval(bath->x, bath->n, w), w);
+    case OQT__BATH_TABLE: {
+        size_t last = bath->n - 1, i = gsl_interp_bsearch(bath->x, w, 0, last);
+
+        *j = w < bath->x[0] || w > bath->x[last] ? 0.0 : oqt__hermite(bath->x, bath->y, bath->slope, i, w);
         return 0;
+    }
     case OQT__BATH_CUSTOM:
         *j = 0.0;
         return w > 0.0 && w < bath->w_max ? bath->density(j, w, bath->ctx) : 0;

@@ -1,23 +1,11 @@
-/* interpolate.c - piecewise cubics through tabulated values. */
+/* interpolate.c - piecewise cubics through tabulated values.
+ *
+ * Not GSL's: its interpolation and its tridiagonal solver abort the process where memory runs out.
+ */
 #include "bath/bath_priv.h"
 #include "core/core.h"
 
 #include <math.h>
-
-size_t oqt__interval(const double *x, size_t n, double at)
-{
-    size_t lo = 0, hi = n - 1;
-
-    while (hi - lo > 1) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (x[mid] <= at)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return lo;
-}
 
 double oqt__hermite(const double *x, const double *y, const double *slope, size_t i, double at)
 {

@@ -13,10 +13,16 @@
 #include "bath/bath_priv.h"
 #include "core/core.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-enum { N = 24, MAX_DEPTH = 60, MAX_HALVINGS = 1000, MAX_PANELS = 50000 };
+#include <gsl/gsl_integration.h>
+#include <gsl/gsl_sf_bessel.h>
+#include <gsl/gsl_sf_legendre.h>
+
+/* N is an order that GSL has a table of: its alloc then takes no memory and cannot abort. */
+enum { N = 20, MAX_DEPTH = 60, MAX_HALVINGS = 1000, MAX_PANELS = 50000 };
 
 /* Absolute tolerances relative to the whole integral: of one panel, and of what is left out at the ends. */
 static const double PANEL_TOLERANCE = 2e-15, END_TOLERANCE = 2e-16;
@@ -266,18 +272,16 @@ static oqt_status build(builder *b)
 {
     oqt_status st;
     size_t n;
+    const gsl_integration_glfixed_table *nodes = gsl_integration_glfixed_table_alloc(N);
 
-    oqt__gauss_legendre(b->x, b->weight, N);
-    for (int i = 0; i < N; i++) {
-        double p0 = 1.0, p1 = b->x[i];
+    assert(nodes->precomputed);
+    for (size_t i = 0; i < N; i++) {
+        double p[N];
 
-        for (int l = 0; l < N; l++) {
-            double p2 = ((2 * l + 3) * b->x[i] * p1 - (l + 1) * p0) / (l + 2);
-
-            b->legendre[l][i] = (l % 4 < 2 ? 1.0 : -1.0) * (2 * l + 1) * p0;
-            p0 = p1;
-            p1 = p2;
-        }
+        gsl_integration_glfixed_point(-1.0, 1.0, i, &b->x[i], &b->weight[i], nodes);
+        gsl_sf_legendre_Pl_array(N - 1, b->x[i], p);
+        for (int l = 0; l < N; l++)
+            b->legendre[l][i] = (l % 4 < 2 ? 1.0 : -1.0) * (2 * l + 1) * p[l];
     }
     if ((st = add_axis(b)) != OQT_OK)
         return st;
@@ -289,12 +293,34 @@ static oqt_status build(builder *b)
     return st;
 }
 
+/* j_0 .. j_{n-1} of x >= 0, room for two at least; returns how many are not negligible, and only these. */
+static int spherical_bessel(double *j, int n, double x)
+{
+    if (x < n) {
+        double size = 1.0; /* x^l / (2l+1)!!, a bound of j_l */
+        int l = 0;
+
+        for (; l < n && size > 1e-20; l++)
+            size *= x / (2 * l + 3);
+        /* Good for all x, but in O(x) steps, and beyond 20000 of them it would abort. */
+        gsl_sf_bessel_jl_steed_array(l - 1, x, j);
+        return l;
+    }
+    const double inverse = 1.0 / x;
+
+    j[0] = sin(x) * inverse;
+    j[1] = (j[0] - cos(x)) * inverse;
+    for (int l = 1; l + 1 < n; l++) /* stable while l < x */
+        j[l + 1] = (2 * l + 1) * inverse * j[l] - j[l - 1];
+    return n;
+}
+
 /* *re += Re integral f_0 exp(-iwt), *im += Im integral f_1 exp(-iwt); the signs of (-i)^l = 1, -i, -1, i ..
  * beyond that of -i for odd l are in the series. */
 static void add_filon(double *re, double *im, const panel *p, double t)
 {
     double j[N], even[2] = {0.0, 0.0}, odd[2] = {0.0, 0.0};
-    const int n = oqt__spherical_bessel(j, N, p->half * t);
+    const int n = spherical_bessel(j, N, p->half * t);
     const double c = cos(p->centre * t), s = sin(p->centre * t);
 
     for (int part = 0; part < 2; part++) {
