@@ -34,6 +34,8 @@ typedef struct {
     double centre, half;
     double value[2][N]; /* f at the nodes times their weights, with and without coth */
     double series[2][N];
+    int n_terms;   /* of the series; the others are negligible */
+    double over_w; /* eta(t): sum of value[1] / w */
 } panel;
 
 typedef struct {
@@ -246,6 +248,10 @@ static oqt_status add_axis(builder *b)
 /* Turn values into the series that add_filon wants; for eta(t) of J/w^2, values back into those of J. */
 static void expand(const builder *b, panel *p)
 {
+    const double negligible = PANEL_TOLERANCE * b->total / (double)b->n;
+
+    p->n_terms = 1;
+    p->over_w = 0.0;
     for (int part = 0; part < 2; part++) {
         double f[N];
 
@@ -256,6 +262,8 @@ static void expand(const builder *b, panel *p)
             if (b->want == OQT__WANT_ETA) {
                 p->value[part][i] /= step_factor(b, w);
                 f[i] = p->value[part][i] / (w * w);
+                if (part == 1)
+                    p->over_w += p->value[part][i] / w;
             }
         }
         for (int l = 0; l < N; l++) {
@@ -264,6 +272,8 @@ static void expand(const builder *b, panel *p)
             for (int i = 0; i < N; i++)
                 sum += b->legendre[l][i] * f[i];
             p->series[part][l] = sum;
+            if (fabs(sum) > negligible && l >= p->n_terms)
+                p->n_terms = l + 1;
         }
     }
 }
@@ -320,7 +330,7 @@ static int spherical_bessel(double *j, int n, double x)
 static void add_filon(double *re, double *im, const panel *p, double t)
 {
     double j[N], even[2] = {0.0, 0.0}, odd[2] = {0.0, 0.0};
-    const int n = spherical_bessel(j, N, p->half * t);
+    const int n = spherical_bessel(j, p->n_terms, p->half * t);
     const double c = cos(p->centre * t), s = sin(p->centre * t);
 
     for (int part = 0; part < 2; part++) {
@@ -362,30 +372,21 @@ static oqt_complex eta_at(const builder *b, double t)
 
     for (size_t i = 0; i < b->n; i++) {
         const panel *p = &b->panels[i];
-        const bool direct = (p->centre + p->half) * t < DIRECT_PHASE;
-        double re = 0.0, im = 0.0;
 
-        for (int k = 0; k < N; k++) {
-            double w = p->centre + p->half * b->x[k];
-
-            if (direct) {
-                double s = sin(0.5 * w * t) / w;
+        if ((p->centre + p->half) * t < DIRECT_PHASE) {
+            for (int k = 0; k < N; k++) {
+                double w = p->centre + p->half * b->x[k], s = sin(0.5 * w * t) / w;
 
                 eta.re += p->value[0][k] * 2.0 * s * s;
                 eta.im += p->value[1][k] * (sin_minus(w * t) / w) / w;
-            } else {
-                re += p->value[0][k] / (w * w);
-                im += p->value[1][k] / w;
             }
+        } else { /* the integrals of J coth (1 - cos wt)/w^2 and of J (sin wt - wt)/w^2, term by term */
+            double re = 0.0, im = 0.0;
+
+            add_filon(&re, &im, p, t);
+            eta.re += p->series[0][0] - re;
+            eta.im -= t * p->over_w + im;
         }
-        if (direct)
-            continue;
-        eta.re += re;
-        eta.im -= t * im;
-        re = im = 0.0;
-        add_filon(&re, &im, p, t);
-        eta.re -= re;
-        eta.im -= im;
     }
     return eta;
 }

@@ -540,25 +540,30 @@ END_TEST
 /* A straight line is what Steffen's cubic reproduces: J = 0.3 w below 4.1, an ohmic bath with hard cutoff. */
 START_TEST(a_table_of_a_linear_density_equals_the_hard_cutoff)
 {
-    enum { N = 12 };
+    static const size_t sizes[] = {12, 213}; /* few knots far apart, many that are close */
     const double wc = 4.1, dt = 0.0731;
-    double w[N], j[N];
-    oqt_bath *table = NULL, *bath = power_law(0.15, 1.0, wc, OQT_CUTOFF_HARD, 0.41);
+    double w[213], j[213];
+    oqt_bath *bath = power_law(0.15, 1.0, wc, OQT_CUTOFF_HARD, 0.41);
     oqt_error err;
 
-    for (size_t i = 0; i < N; i++) {
-        w[i] = wc * pow((double)i / (N - 1), 1.3);
-        j[i] = 0.3 * w[i];
-    }
-    ASSERT_OK(oqt_bath_create_table(&table, N, w, j, 0.41, &err), err);
-    for (uint64_t k = 0; k < 1000000; k = 9 * k + 2) {
-        oqt_complex eta = eta_k(bath, dt, k), c = correlation(bath, (double)k * dt);
+    for (int size = 0; size < 2; size++) {
+        const size_t n = sizes[size];
+        oqt_bath *table = NULL;
 
-        ASSERT_NEAR(eta_k(table, dt, k), eta.re, eta.im, 1e-12 * 0.0067);
-        ASSERT_NEAR(correlation(table, (double)k * dt), c.re, c.im, 1e-12 * 2.6);
+        for (size_t i = 0; i < n; i++) {
+            w[i] = wc * pow((double)i / (double)(n - 1), 1.3);
+            j[i] = 0.3 * w[i];
+        }
+        ASSERT_OK(oqt_bath_create_table(&table, n, w, j, 0.41, &err), err);
+        for (uint64_t k = 0; k < 1000000; k = 9 * k + 2) {
+            oqt_complex eta = eta_k(bath, dt, k), c = correlation(bath, (double)k * dt);
+
+            ASSERT_NEAR(eta_k(table, dt, k), eta.re, eta.im, 1e-12 * 0.0067);
+            ASSERT_NEAR(correlation(table, (double)k * dt), c.re, c.im, 1e-12 * 2.6);
+        }
+        ck_assert_double_eq_tol(oqt_bath_reorganization(table), 0.3 * wc, 1e-13);
+        oqt_bath_destroy(table);
     }
-    ck_assert_double_eq_tol(oqt_bath_reorganization(table), 0.3 * wc, 1e-13);
-    oqt_bath_destroy(table);
     oqt_bath_destroy(bath);
 }
 END_TEST
