@@ -72,7 +72,8 @@ OQT_API oqt_status oqt_bath_create_modes(oqt_bath **out, size_t n, const double 
                                          double temperature, oqt_error *err);
 
 /** J(w) given at n >= 4 increasing frequencies w_0 >= 0; between them a monotone-preserving (Steffen) cubic,
- *  zero outside. Values must be finite and >= 0. The arrays are copied. */
+ *  zero outside. Values must be finite and >= 0; J(0) > 0 is refused at a temperature above 0, where
+ *  J coth(w/2T) would not be integrable. The arrays are copied. */
 OQT_API oqt_status oqt_bath_create_table(oqt_bath **out, size_t n, const double *w, const double *j,
                                          double temperature, oqt_error *err);
 
@@ -82,6 +83,10 @@ OQT_API oqt_status oqt_bath_create_table(oqt_bath **out, size_t n, const double 
  * @param[in] w_scale  a frequency typical for J (such as its cutoff), > 0; quadrature starts from it
  * @param[in] w_max    J is taken to be zero beyond; may be infinity if J decays at least as fast as
  *                     exp(-w/w_scale)
+ *
+ * J is first looked at when an integral is asked for. OQT_ECONV then follows if J coth(w/2T) is not
+ * integrable at w = 0 (J must vanish there at a temperature above 0), if w_max is infinite and J has not
+ * decayed within a few thousand w_scale, or if J is too rough to be resolved.
  */
 OQT_API oqt_status oqt_bath_create_custom(oqt_bath **out, oqt_spectral_density_fn fn, void *ctx,
                                           double w_scale, double w_max, double temperature, oqt_error *err);
@@ -117,7 +122,7 @@ OQT_API oqt_status oqt_bath_density(double *j, const oqt_bath *bath, size_t n, c
  * @param[in]  t  n times >= 0
  * @return OQT_OK, OQT_EINVAL (also where C diverges), OQT_ENOMEM, OQT_ECONV, OQT_ECALLBACK
  *
- * Accuracy: 1e-10 relative for the built-in densities with tau up to 1e4 cutoff times (zeta up to 10; with a
+ * Accuracy: 1e-10 relative for the built-in densities with t up to 1e4 cutoff times (zeta up to 10; with a
  * Gaussian cutoff at T > 0 and odd zeta C falls exponentially, and 1e-16 of C(0) is left); for callbacks and
  * tables of J, 1e-12 of C(0). Callbacks of J are made by the calling thread. Threads: OpenMP over times.
  */
@@ -143,7 +148,9 @@ OQT_API oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath,
 OQT_API oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n,
                                 const uint64_t *k, oqt_error *err);
 
-/** Reorganization energy, integral J(w)/w dw = - Im integral_0^inf C(t) dt, where it is known; else NaN. */
+/** Reorganization energy, integral J(w)/w dw = - Im integral_0^inf C(t) dt; NaN where C(t) was given, or
+ * where the integral fails. For a table or a function of J it is integrated anew at each call, else it is
+ * known. */
 OQT_API double oqt_bath_reorganization(const oqt_bath *bath);
 
 OQT_END_DECLS

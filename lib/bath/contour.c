@@ -19,8 +19,8 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* Nodes below SLOW times the slowest scale of the
- * integrand act as one at w = 0; the upper end is where the weights have fallen by exp(-FALLEN). */
+/* Nodes below SLOW times the slowest scale of the integrand act as one at w = 0; the upper end is where the
+ * weights have fallen by exp(-FALLEN). */
 static const double SLOW = 1e-18, FALLEN = 50.0;
 
 /* The exponent of |w| J(w) at small w. */
@@ -124,8 +124,8 @@ static double soft_end(const oqt_bath *bath, double theta)
 }
 
 /* A rational J only decays algebraically. w J/w, the integrand of the term of eta that decays least, has
- * fallen enough after 20 decades; but C(t) of Drude-Lorentz, J = O(1/w), relies on exp(-iwt) at short times.
- */
+ * fallen enough after 20 decades; but C(t) of Drude-Lorentz, J = O(1/w), relies on exp(-iwt) at short
+ * times. */
 static double rational_end(const oqt_bath *bath, double theta, double t_min)
 {
     double end = 1e20 * fmax(bath->frequency, bath->width);
