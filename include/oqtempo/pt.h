@@ -28,12 +28,12 @@ typedef enum {
 typedef struct {
     size_t struct_size;
     oqt_pt_method method;
-    double tolerance; /* truncation tolerance, 0 < tolerance < 1; trajectory errors are 2 .. 100 times it */
+    double tolerance; /* truncation tolerance, 1e-12 to 1; trajectory errors are 2 .. 100 times it */
     const oqt_system
         *system;      /* the system it will be used with, if known: sets path_rate, finds closed forms    */
     size_t n_steps;   /* number of steps it will be used for; 0: not known                                */
     double path_rate; /* rate at which paths change legs (about the spectral width of H); 0: from system  */
-    size_t max_bond;  /* limit of the states kept in a truncation, 0: 1500                                */
+    size_t max_bond;  /* limit of the bond; 0: 640  */
     int n_threads;    /* 0: OpenMP's default                                                              */
     oqt_progress progress;
 } oqt_pt_options;
@@ -72,7 +72,9 @@ typedef struct {
  * @param[in]  coupling  d x d, Hermitian to 1e-10 of its largest element, diagonal or not
  * @param[in]  dt        time step, > 0
  * @param[in]  opt       NULL for defaults
- * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK, OQT_ECANCELED
+ * @return OQT_OK, OQT_EINVAL (also a bath with undamped modes without a number of steps), OQT_ENOMEM,
+ *         OQT_ERANGE, OQT_ECONV (the memory does not fit a small model, or the tensor is useless),
+ *         OQT_ECALLBACK, OQT_ECANCELED
  *
  * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.
  * Source: squaring construction, docs/theory.md.

@@ -7,46 +7,6 @@
 
 enum { MAX_PARTICLES = 8, NO_STATE = -1 };
 
-oqt_status oqt__level_alloc(oqt__level *level, size_t n, const oqt__legs *legs, oqt_error *err)
-{
-    oqt__level next = {.n = n};
-
-    next.re = oqt__calloc(legs->n_class, sizeof *next.re);
-    next.im = oqt__calloc(legs->n_class, sizeof *next.im);
-    next.weight = oqt__doubles(n);
-    next.parity = oqt__calloc(n, sizeof *next.parity);
-    bool ok = next.re && next.im && next.weight && next.parity;
-
-    for (size_t k = 0; ok && k < legs->n_class; k++) {
-        if (legs->kind[k] == OQT__CLASS_MIRROR)
-            continue;
-        ok = (next.re[k] = oqt__doubles(n * n)) != NULL;
-        if (ok && legs->kind[k] == OQT__CLASS_COMPLEX)
-            ok = (next.im[k] = oqt__doubles(n * n)) != NULL;
-    }
-    if (!ok) {
-        oqt__level_release(&next, legs->n_class);
-        return oqt__no_memory(err, "the tensors of a level");
-    }
-    *level = next;
-    return OQT_OK;
-}
-
-void oqt__level_release(oqt__level *level, size_t n_class)
-{
-    for (size_t k = 0; k < n_class; k++) {
-        if (level->re)
-            oqt__free(level->re[k]);
-        if (level->im)
-            oqt__free(level->im[k]);
-    }
-    oqt__free(level->re);
-    oqt__free(level->im);
-    oqt__free(level->weight);
-    oqt__free(level->parity);
-    *level = (oqt__level){0};
-}
-
 /* A state is the sorted list of its particles' modes; byte p of `key` is 1 + mode of particle p. */
 struct state {
     uint64_t key;
@@ -147,13 +107,15 @@ static oqt_status enumerate(struct fock *fock, const oqt__state_space *model, do
             }
         first = end;
     }
+    if (st != OQT_OK)
+        return st;
 sort:
     qsort(fock->state, fock->n, sizeof *fock->state, by_weight);
     if (fock->n > max_states) {
         fock->n = max_states;
         *limited = true;
     }
-    return st;
+    return OQT_OK;
 }
 
 struct indexed_key {

@@ -13,6 +13,9 @@ enum {
     MAX_SAMPLES = N_DENSE + 8 * PER_DECADE
 };
 
+/* A bath that keeps this share of its memory to the end has modes without damping. */
+static const double LASTING = 0.3;
+
 /* Root-mean-square weights of the two inputs over all legs. */
 static void input_weights(double r[2], const oqt__legs *legs)
 {
@@ -26,22 +29,23 @@ static void input_weights(double r[2], const oqt__legs *legs)
     r[1] = fmax(sqrt(sp2), 1e-3 * r[0]);
 }
 
-/* Steps after which k |eta_k| stays below tol: the shortest power of two, found from the far end. */
+/* Steps after which k |eta_k| is below tol: the first power of two whose octave is quiet. */
 static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, const double r[2],
                                 size_t n_steps, double tol, oqt_error *err)
 {
     enum { OCTAVES = 20 };
     size_t limit = MAX_MEMORY, octave = 0;
+    double largest = 0.0;
     uint64_t k[PROBES];
     oqt_complex eta[PROBES];
 
     /* Nobody sees what is farther back than the first step. */
-    if (n_steps > 0 && 2 * n_steps < limit)
+    if (n_steps > 0 && n_steps < limit / 2)
         limit = 2 * n_steps > MIN_MEMORY ? 2 * n_steps : MIN_MEMORY;
     for (octave = 7; ((size_t)1 << octave) < limit; octave++) {
-        double largest = 0.0;
         oqt_status st;
 
+        largest = 0.0;
         for (size_t i = 0; i < PROBES; i++)
             k[i] = (uint64_t)((double)((size_t)1 << octave) * exp2((double)i / PROBES)) + i;
         if ((st = oqt_bath_eta(eta, bath, dt, PROBES, k, err)) != OQT_OK)
@@ -50,6 +54,17 @@ static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, co
             largest = fmax(largest, (double)k[i] * hypot(r[0] * eta[i].re, r[1] * eta[i].im) * r[0]);
         if (largest < 0.1 * tol)
             break;
+    }
+    if (n_steps == 0 && ((size_t)1 << octave) >= limit) {
+        oqt_status st;
+
+        k[0] = 1;
+        if ((st = oqt_bath_eta(eta, bath, dt, 1, k, err)) != OQT_OK)
+            return st;
+        if (largest > LASTING * (double)limit * r[0] * hypot(r[0] * eta[0].re, r[1] * eta[0].im))
+            return oqt__fail(err, OQT_EINVAL,
+                             "bath still remembers after %zu steps; the number of steps must be given",
+                             limit);
     }
     *out = (size_t)1 << octave;
     if (*out > limit)
@@ -176,7 +191,7 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
 {
     uint64_t idx[MAX_SAMPLES];
     double r[2], *h0 = NULL, *h1 = NULL;
-    size_t memory, n;
+    size_t memory = 0, n;
     oqt_status st;
 
     input_weights(r, legs);

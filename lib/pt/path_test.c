@@ -73,7 +73,10 @@ oqt_status oqt__path_test(double *error, const oqt_pt *pt, const oqt_complex *et
 #pragma omp parallel for default(none) shared(n_paths, n, n_legs, path, log_f, err2, x, pt, eta, lam)        \
     schedule(dynamic) num_threads(n_threads)
         for (size_t p = 0; p < n_paths; p++) {
-            draw_path(path + p * n, n, n_legs, p % n_legs, lam, 4711 + p);
+            /* paths start on all legs, or are spread over them */
+            size_t first = n_paths < n_legs ? p * n_legs / n_paths : p % n_legs;
+
+            draw_path(path + p * n, n, n_legs, first, lam, 4711 + p);
             oqt__path_log(log_f + p * n, &pt->legs, path + p * n, n, eta);
             run_path(err2 + p * n, pt, path + p * n, n, log_f + p * n, x + p * 4 * pt->chi);
         }

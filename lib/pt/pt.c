@@ -8,7 +8,11 @@
 
 /* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
  * spends bonds on paths that nobody takes. */
-static const double LAM_MIN = 0.8, LAM_MAX = 0.99, LAM_DEFAULT = 0.9;
+static const double LAM_MIN = 0.8, LAM_MAX = 0.99, LAM_DEFAULT = 0.9, LAM_LIMIT = 0.9999;
+
+/* Weights of states are meaningful down to about 1e-14, and the first level works at 2^-6 of the tolerance.
+ */
+static const double TOLERANCE_MIN = 1e-12;
 
 enum { PATH_STEPS_DEFAULT = 128, PATH_STEPS_MAX = 2048, MAX_BOND_DEFAULT = 640 };
 
@@ -160,7 +164,7 @@ oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step,
 {
     double *scratch;
 
-    if (step >= pt->info.n_steps)
+    if (pt->info.n_steps != SIZE_MAX && step >= pt->info.n_steps)
         return oqt__fail(err, OQT_EINVAL, "process tensor covers %zu steps, step %llu asked for",
                          pt->info.n_steps, (unsigned long long)step);
     scratch = oqt__doubles(2 * pt->n_tail);
@@ -227,8 +231,9 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
     if (opt->struct_size != sizeof *opt)
         return oqt__fail(err, OQT_EINVAL, "process-tensor options of %zu bytes, expected %zu",
                          opt->struct_size, sizeof *opt);
-    if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
-        return oqt__fail(err, OQT_EINVAL, "tolerance must be between 0 and 1, got %g", opt->tolerance);
+    if (!(opt->tolerance >= TOLERANCE_MIN) || !(opt->tolerance < 1.0))
+        return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g", TOLERANCE_MIN,
+                         opt->tolerance);
     if (!(opt->path_rate >= 0.0) || !isfinite(opt->path_rate))
         return oqt__fail(err, OQT_EINVAL, "path rate must be finite and not negative, got %g",
                          opt->path_rate);
@@ -264,7 +269,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
     /* The spectral width bounds how fast this system leaves a leg, and is of the size of what other baths
      * add; a system that never leaves its legs has long paths only. */
     if (opt->path_rate > 0.0)
-        par.lam = exp(-opt->path_rate * dt);
+        par.lam = fmin(exp(-opt->path_rate * dt), LAM_LIMIT);
     else if (opt->system)
         par.lam =
             clamp(leg_rate > 0.0 ? exp(-fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt) : 1.0,

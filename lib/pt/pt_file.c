@@ -34,11 +34,11 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
 #else
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,81 +67,107 @@ static void leave_hdf5(const struct quiet *q)
     pthread_mutex_unlock(&hdf5_lock);
 }
 
-/* ---- the user block ---- */
+/* ---- images of files ---- */
 
 struct seal {
     char magic[sizeof MAGIC];
     char text[64]; /* "length %llu hash %016llx\n" */
 };
 
-static oqt_status hash_rest(uint64_t *hash, uint64_t *length, FILE *file, const char *path, oqt_error *err)
+/* The seal of an image, from what follows its user block. */
+static void make_seal(struct seal *seal, const unsigned char *image, size_t length)
 {
-    enum { BUFFER = 1 << 16 };
-    unsigned char *buffer = oqt__calloc(BUFFER, 1);
-    size_t n;
+    uint64_t hash = 0xcbf29ce484222325u;
 
-    if (!buffer)
-        return oqt__no_memory(err, "reading a file");
-    *hash = 0xcbf29ce484222325u;
-    *length = 0;
-    if (fseek(file, USER_BLOCK, SEEK_SET) == 0)
-        while ((n = fread(buffer, 1, BUFFER, file)) > 0) {
-            for (size_t i = 0; i < n; i++)
-                *hash = (*hash ^ buffer[i]) * 0x100000001b3u;
-            *length += n;
-        }
-    oqt__free(buffer);
-    if (ferror(file))
-        return oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
-    return OQT_OK;
+    for (size_t i = USER_BLOCK; i < length; i++)
+        hash = (hash ^ image[i]) * 0x100000001b3u;
+    memset(seal, 0, sizeof *seal);
+    memcpy(seal->magic, MAGIC, sizeof MAGIC);
+    snprintf(seal->text, sizeof seal->text, "length %llu hash %016llx\n",
+             (unsigned long long)(length - USER_BLOCK), (unsigned long long)hash);
 }
 
-static void seal_text(char text[64], uint64_t length, uint64_t hash)
-{
-    memset(text, 0, 64);
-    snprintf(text, 64, "length %llu hash %016llx\n", (unsigned long long)length, (unsigned long long)hash);
-}
-
-static oqt_status write_seal(const char *path, oqt_error *err)
-{
-    FILE *file = fopen(path, "r+b");
-    struct seal seal;
-    uint64_t hash, length;
-    oqt_status st;
-
-    if (!file)
-        return oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
-    if ((st = hash_rest(&hash, &length, file, path, err)) == OQT_OK) {
-        memcpy(seal.magic, MAGIC, sizeof MAGIC);
-        seal_text(seal.text, length, hash);
-        if (fseek(file, 0, SEEK_SET) != 0 || fwrite(&seal, sizeof seal, 1, file) != 1 || fflush(file) != 0 ||
-            fsync(fileno(file)) != 0)
-            st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
-    }
-    if (fclose(file) != 0 && st == OQT_OK)
-        st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
-    return st;
-}
-
-static oqt_status check_seal(uint64_t *length, const char *path, oqt_error *err)
+static oqt_status read_image(unsigned char **image, size_t *length, const char *path, oqt_error *err)
 {
     FILE *file = fopen(path, "rb");
+    unsigned char *data = NULL;
     struct seal seal;
-    char expected[64];
-    uint64_t hash;
-    oqt_status st;
+    long size;
+    oqt_status st = OQT_OK;
 
     if (!file)
         return oqt__fail(err, OQT_EIO, "cannot open %s: %s", path, strerror(errno));
-    if (fread(&seal, sizeof seal, 1, file) != 1 || memcmp(seal.magic, MAGIC, sizeof MAGIC) != 0) {
+    if (fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0) {
+        st = oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
+        goto done;
+    }
+    /* What it is, before memory is taken for all of it. */
+    if (fread(&seal, sizeof seal, 1, file) != 1 || memcmp(seal.magic, MAGIC, sizeof MAGIC) != 0 ||
+        size <= USER_BLOCK) {
         st = ferror(file) ? oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno))
                           : oqt__fail(err, OQT_EFORMAT, "%s is not a process-tensor file of oqtempo", path);
-    } else if ((st = hash_rest(&hash, length, file, path, err)) == OQT_OK) {
-        seal_text(expected, *length, hash);
-        if (memcmp(expected, seal.text, sizeof expected) != 0)
-            st = oqt__fail(err, OQT_EFORMAT, "%s is truncated or altered: its checksum does not match", path);
+        goto done;
     }
+    data = oqt__calloc((size_t)size, 1);
+    if (!data) {
+        st = oqt__no_memory(err, "reading a file");
+        goto done;
+    }
+    rewind(file);
+    if (fread(data, (size_t)size, 1, file) != 1) {
+        st = oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
+        goto done;
+    }
+    make_seal(&seal, data, (size_t)size);
+    if (memcmp(&seal, data, sizeof seal) != 0) {
+        st = oqt__fail(err, OQT_EFORMAT, "%s is truncated or altered: its checksum does not match", path);
+        goto done;
+    }
+    *image = data;
+    *length = (size_t)size;
+    data = NULL;
+done:
+    oqt__free(data);
     fclose(file);
+    return st;
+}
+
+/* Write an image beside its place and rename it there. */
+static oqt_status write_image(const char *path, const unsigned char *image, size_t length, oqt_error *err)
+{
+    enum { ATTEMPTS = 100, SUFFIX = 16 };
+    size_t room = strlen(path) + SUFFIX;
+    char *aside = oqt__calloc(room, 1);
+    int fd = -1;
+    FILE *file;
+    bool ok;
+    oqt_status st = OQT_OK;
+
+    if (!aside)
+        return oqt__no_memory(err, "a file name");
+    for (int i = 0; fd < 0 && i < ATTEMPTS; i++) {
+        snprintf(aside, room, "%s.part%d", path, i);
+        fd = open(aside, O_WRONLY | O_CREAT | O_EXCL, 0666);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (!file) {
+        st = oqt__fail(err, OQT_EIO, "cannot write beside %s: %s", path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+            unlink(aside);
+        }
+        oqt__free(aside);
+        return st;
+    }
+    ok = fwrite(image, length, 1, file) == 1 && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    ok = fclose(file) == 0 && ok;
+    if (!ok || rename(aside, path) != 0) {
+        st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
+        unlink(aside);
+    }
+    oqt__free(aside);
     return st;
 }
 
@@ -246,7 +272,7 @@ static bool write_array(hid_t file, const char *name, int rank, const size_t *si
 {
     hsize_t dims[MAX_RANK], chunk[MAX_RANK];
     hid_t space, plist = H5Pcreate(H5P_DATASET_CREATE), set = -1;
-    bool ok;
+    bool ok = H5Pset_obj_track_times(plist, false) >= 0;
 
     for (int i = 0; i < rank; i++) {
         dims[i] = size[i];
@@ -257,7 +283,7 @@ static bool write_array(hid_t file, const char *name, int rank, const size_t *si
         }
     }
     space = H5Screate_simple(rank, dims, NULL);
-    ok = H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_fletcher32(plist) >= 0 &&
+    ok = ok && H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_fletcher32(plist) >= 0 &&
          (set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT)) >= 0 &&
          H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     if (set >= 0)
@@ -288,47 +314,51 @@ static bool write_contents(hid_t file, const oqt_pt *pt)
     return ok;
 }
 
-static oqt_status write_aside(const oqt_pt *pt, const char *path, oqt_error *err)
+/* The file as HDF5 makes it in memory, behind room for the user block: no failing disk can leave HDF5 with a
+ * half-closed file. */
+static oqt_status make_image(unsigned char **image, size_t *length, const oqt_pt *pt, oqt_error *err)
 {
-    hid_t plist = H5Pcreate(H5P_FILE_CREATE), file = -1;
-    bool ok = H5Pset_userblock(plist, USER_BLOCK) >= 0 &&
-              (file = H5Fcreate(path, H5F_ACC_TRUNC, plist, H5P_DEFAULT)) >= 0 && write_contents(file, pt);
+    hid_t create = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
+    unsigned char *data = NULL;
+    ssize_t size = -1;
+    bool ok = H5Pset_obj_track_times(create, false) >= 0 && H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
+              (file = H5Fcreate("image", H5F_ACC_TRUNC, create, access)) >= 0 && write_contents(file, pt) &&
+              H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 && (size = H5Fget_file_image(file, NULL, 0)) > 0 &&
+              (data = oqt__calloc(USER_BLOCK + (size_t)size, 1)) != NULL &&
+              H5Fget_file_image(file, data + USER_BLOCK, (size_t)size) == size;
 
     if (file >= 0)
-        ok = H5Fclose(file) >= 0 && ok;
-    H5Pclose(plist);
-    if (!ok)
-        return oqt__fail(err, OQT_EIO, "cannot write %s: HDF5 reports an error", path);
-    return write_seal(path, err);
+        H5Fclose(file);
+    H5Pclose(access);
+    H5Pclose(create);
+    if (!ok) {
+        bool no_memory = size > 0 && !data;
+
+        oqt__free(data);
+        return no_memory ? oqt__no_memory(err, "a file") : oqt__fail(err, OQT_EIO, "HDF5 cannot make a file");
+    }
+    *image = data;
+    *length = USER_BLOCK + (size_t)size;
+    return OQT_OK;
 }
 
 oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
 {
-    size_t length = strlen(path);
-    char *aside = oqt__calloc(length + 8, 1);
+    unsigned char *image = NULL;
+    size_t length = 0;
     struct quiet quiet;
+    struct seal seal;
     oqt_status st;
-    int fd;
 
-    if (!aside)
-        return oqt__no_memory(err, "a file name");
-    memcpy(aside, path, length);
-    memcpy(aside + length, ".XXXXXX", 8);
-    fd = mkstemp(aside);
-    if (fd < 0) {
-        st = oqt__fail(err, OQT_EIO, "cannot write beside %s: %s", path, strerror(errno));
-        oqt__free(aside);
-        return st;
-    }
-    close(fd);
     enter_hdf5(&quiet);
-    st = write_aside(pt, aside, err);
+    st = make_image(&image, &length, pt, err);
     leave_hdf5(&quiet);
-    if (st == OQT_OK && rename(aside, path) != 0)
-        st = oqt__fail(err, OQT_EIO, "cannot replace %s: %s", path, strerror(errno));
     if (st != OQT_OK)
-        unlink(aside);
-    oqt__free(aside);
+        return st;
+    make_seal(&seal, image, length);
+    memcpy(image, &seal, sizeof seal);
+    st = write_image(path, image, length, err);
+    oqt__free(image);
     return st;
 }
 
@@ -336,7 +366,7 @@ oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
 
 struct reader {
     hid_t file;
-    uint64_t length; /* of the file, bounds every allocation */
+    size_t length; /* of the file, bounds every allocation */
     bool no_memory;
 };
 
@@ -353,6 +383,18 @@ static bool read_number(const struct reader *r, struct number *n)
     return ok;
 }
 
+/* Whether a name is that of a data set in this very file: no links or raw data elsewhere. */
+static bool is_inside(hid_t file, const char *name, hid_t set)
+{
+    H5L_info_t link;
+    hid_t plist = H5Dget_create_plist(set);
+    bool inside = H5Lget_info(file, name, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_HARD &&
+                  H5Pget_layout(plist) == H5D_CHUNKED;
+
+    H5Pclose(plist);
+    return inside;
+}
+
 /* The array of that name if it has that shape, no more bytes than the file, and finite elements; else NULL.
  * size[0] = 0 takes any number of rows and stores it. */
 static double *read_array(struct reader *r, const char *name, int rank, size_t *size)
@@ -361,7 +403,8 @@ static double *read_array(struct reader *r, const char *name, int rank, size_t *
     size_t n = 1;
     hid_t set = H5Dopen2(r->file, name, H5P_DEFAULT), space = -1;
     double *data = NULL;
-    bool ok = set >= 0 && (space = H5Dget_space(set)) >= 0 && H5Sget_simple_extent_ndims(space) == rank &&
+    bool ok = set >= 0 && is_inside(r->file, name, set) && (space = H5Dget_space(set)) >= 0 &&
+              H5Sget_simple_extent_ndims(space) == rank &&
               H5Sget_simple_extent_dims(space, dims, NULL) == rank;
 
     for (int i = 0; ok && i < rank; i++) {
@@ -453,21 +496,29 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
 {
     struct reader r = {.file = -1};
     struct quiet quiet;
+    unsigned char *image = NULL;
+    hid_t access;
     oqt_pt *pt;
     bool ok;
-    oqt_status st = check_seal(&r.length, path, err);
+    oqt_status st = read_image(&image, &r.length, path, err);
 
     if (st != OQT_OK)
         return st;
     pt = oqt__calloc(1, sizeof *pt);
-    if (!pt)
+    if (!pt) {
+        oqt__free(image);
         return oqt__no_memory(err, "a process tensor");
+    }
     enter_hdf5(&quiet);
-    r.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    ok = r.file >= 0 && read_contents(pt, &r);
+    access = H5Pcreate(H5P_FILE_ACCESS);
+    ok = H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
+         H5Pset_file_image(access, image + USER_BLOCK, r.length - USER_BLOCK) >= 0 &&
+         (r.file = H5Fopen("image", H5F_ACC_RDONLY, access)) >= 0 && read_contents(pt, &r);
     if (r.file >= 0)
         H5Fclose(r.file);
+    H5Pclose(access);
     leave_hdf5(&quiet);
+    oqt__free(image);
     if (!ok) {
         oqt_pt_destroy(pt);
         if (r.no_memory)

@@ -503,32 +503,7 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
     return OQT_OK;
 }
 
-/* F of a class from F' in the gauge of the parity. */
-static void leave_gauge(double *re, double *im, const double *f, const unsigned char *parity, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            double x = f[i * n + j];
-
-            re[i * n + j] = parity[i] == parity[j] ? x : 0.0;
-            im[i * n + j] = parity[i] == parity[j] ? 0.0 : parity[i] ? x : -x;
-        }
-}
-
-/* Pi conj(F) Pi. */
-static void reflect(double *re, double *im, const double *from_re, const double *from_im,
-                    const unsigned char *parity, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            double sign = parity[i] == parity[j] ? 1.0 : -1.0;
-
-            re[i * n + j] = sign * from_re[i * n + j];
-            im[i * n + j] = -sign * from_im[i * n + j];
-        }
-}
-
-/* Move the tensors of all classes into the process tensor, with the factor of each slot with itself. */
+/* Put the tensors of all classes into the process tensor, with the factor of each slot with itself. */
 static oqt_status finish(oqt_pt *pt, const struct builder *b, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
@@ -539,34 +514,17 @@ static oqt_status finish(oqt_pt *pt, const struct builder *b, oqt_error *err)
     if (!pt->f)
         return oqt__no_memory(err, "the process tensor");
     pt->chi = n;
+    oqt__level_expand(pt->f, level, legs);
     for (size_t k = 0; k < legs->n_class; k++) {
         double size = exp(-legs->om[k] * legs->om[k] * b->eta0.re);
         double angle = -legs->om[k] * legs->sp[k] * b->eta0.im;
-        double *re = pt->f + 2 * k * nn, *im = re + nn;
+        double c = size * cos(angle), s = size * sin(angle), *re = pt->f + 2 * k * nn, *im = re + nn;
 
-        switch (legs->kind[k]) {
-        case OQT__CLASS_REAL:
-            memcpy(re, level->re[k], nn * sizeof *re);
-            continue;             /* om = 0: no factor */
-        case OQT__CLASS_MIRROR: { /* of a class that has its factor already */
-            const double *from = pt->f + 2 * legs->mirror[k] * nn;
-
-            reflect(re, im, from, from + nn, level->parity, n);
-            continue;
-        }
-        case OQT__CLASS_GAUGED:
-            leave_gauge(re, im, level->re[k], level->parity, n);
-            break;
-        case OQT__CLASS_COMPLEX:
-            memcpy(re, level->re[k], nn * sizeof *re);
-            memcpy(im, level->im[k], nn * sizeof *im);
-            break;
-        }
-        for (size_t i = 0; i < nn; i++) {
+        for (size_t i = 0; legs->om[k] > 0.0 && i < nn; i++) {
             double x = re[i], y = im[i];
 
-            re[i] = size * (cos(angle) * x - sin(angle) * y);
-            im[i] = size * (cos(angle) * y + sin(angle) * x);
+            re[i] = c * x - s * y;
+            im[i] = c * y + s * x;
         }
     }
     return OQT_OK;
@@ -647,6 +605,13 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         (st = oqt__memory_model(&model, &pt->info.fit_error, bath, pt->dt, &pt->legs, par.n_steps,
                                 1e-2 * par.tolerance, err)) != OQT_OK)
         goto done;
+    if (!(pt->info.fit_error < par.tolerance)) {
+        st = oqt__fail(
+            err, OQT_ECONV,
+            "memory of the bath does not fit a model of %zu modes: error %.1e of eta at tolerance %.1e",
+            model.n, pt->info.fit_error, par.tolerance);
+        goto done;
+    }
     /* Each weak copy should have less than about 1/16 of a particle. */
     if (model.n > 0)
         while (par.n_squarings < 24 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)

@@ -442,7 +442,7 @@ static void check_base(const oqt_bath *bath, double dt, size_t d, const double *
     oqt_complex eta[SLOTS_MAX], log_f[SLOTS_MAX], *all;
     oqt_error err = {0};
     bool limited = false;
-    double fit;
+    double fit, *expanded;
 
     ASSERT_OK(oqt__memory_model(&m, &fit, bath, dt, &legs, 0, 1e-13, &err), err);
     ASSERT_OK(oqt__fock_base(&level, &m, &legs, delta, 1e-17, 400, &limited, &err), err);
@@ -456,16 +456,18 @@ static void check_base(const oqt_bath *bath, double dt, size_t d, const double *
     for (size_t i = 1; i < n; i++)
         ck_assert_double_le(level.weight[i], level.weight[i - 1]);
     for (size_t k = 0; k < legs.n_class; k++) /* vacuum: nothing is absorbed where om = 0 */
-        for (size_t i = 0; oqt__legs_real(&legs, k) && i < n; i++)
+        for (size_t i = 0; legs.kind[k] == OQT__CLASS_REAL && i < n; i++)
             ck_assert_double_eq(level.re[k][i * n], i == 0);
     all = calloc(d * d * nn, sizeof *all);
+    expanded = calloc(2 * legs.n_class * nn, sizeof *expanded);
+    oqt__level_expand(expanded, &level, &legs);
     for (size_t a = 0; a < d * d; a++)
         for (size_t i = 0; i < nn; i++) {
-            size_t k = legs.cls[a];
+            const double *f = expanded + 2 * legs.cls[a] * nn;
 
-            all[a * nn + i].re = level.re[k][i];
-            all[a * nn + i].im = level.im[k] ? legs.sign[a] * level.im[k][i] : 0.0;
+            all[a * nn + i] = (oqt_complex){f[i], legs.sign[a] * f[nn + i]};
         }
+    free(expanded);
     for (size_t slots = 1; slots <= SLOTS_MAX; slots++) {
         size_t path[SLOTS_MAX] = {0};
 
