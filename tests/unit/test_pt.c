@@ -2,6 +2,8 @@
 #include "support.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -1151,6 +1153,43 @@ START_TEST(a_failing_write_leaves_the_old_file)
 }
 END_TEST
 
+/* HDF5 whose file cannot be closed must not take the program down, neither now nor at exit. */
+START_TEST(a_full_disk_is_an_error_and_no_more)
+{
+    if (!have_files("a_full_disk_is_an_error_and_no_more"))
+        return;
+    struct place p = new_place();
+    oqt_pt *pt = full_pt(1e-3), *other = dephasing_pt(), *read = NULL;
+    struct rlimit old, small;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_pt_write(other, p.path, &err), err);
+    /* a disk that is full after so many bytes */
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    for (rlim_t limit = 0; limit < 8000; limit += 500) {
+        oqt_status st;
+
+        int set, unset;
+
+        /* nothing of Check's own in between: it writes files as well */
+        small = (struct rlimit){limit, old.rlim_max};
+        set = setrlimit(RLIMIT_FSIZE, &small);
+        st = oqt_pt_write(pt, p.path, &err);
+        unset = setrlimit(RLIMIT_FSIZE, &old);
+        ck_assert(set == 0 && unset == 0);
+        ck_assert_msg(st == OQT_EIO, "status %d on a disk of %lu bytes", (int)st, (unsigned long)limit);
+        ck_assert_uint_eq(count_entries(p.dir), 1);
+    }
+    ASSERT_OK(oqt_pt_read(&read, p.path, &err), err);
+    ck_assert(same_tensor(other, read));
+    oqt_pt_destroy(read);
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(other);
+    remove_place(&p);
+}
+END_TEST
+
 static void check_refused(const char *path, oqt_status expected, const char *what)
 {
     oqt_pt *mark = (oqt_pt *)&expected, *out = mark;
@@ -1721,6 +1760,7 @@ int main(void)
     tcase_add_test(tc, without_hdf5_files_are_refused);
     tcase_add_test(tc, a_file_gives_back_every_bit);
     tcase_add_test(tc, a_failing_write_leaves_the_old_file);
+    tcase_add_test(tc, a_full_disk_is_an_error_and_no_more);
     tcase_add_test(tc, files_of_other_kinds_are_refused);
     tcase_add_test(tc, flipped_bits_are_noticed_or_harmless);
     tcase_add_test(tc, hostile_files_with_a_seal_do_no_harm);
