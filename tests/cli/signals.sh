@@ -33,13 +33,13 @@ expect_no_error
 # On a terminal there is one, with a rate, unless it is not wanted.
 if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then
   called="run on a terminal"
-  script -qec "'$oqtempo' run '$scratch/long.yaml' --set time.steps=1500 -o '$scratch/results/t.tsv'" /dev/null \
+  script -qec "'$oqtempo' run '$scratch/long.yaml' --set time.steps=20000 -o '$scratch/results/t.tsv'" /dev/null \
     >"$scratch/err" </dev/null
   expect_error "steps/s"
   expect_error " left"
   expect_file "$scratch/results/t.tsv"
   called="run --quiet on a terminal"
-  script -qec "'$oqtempo' run '$scratch/long.yaml' --set time.steps=500 --quiet -o '$scratch/results/t.tsv'" /dev/null >"$scratch/err" </dev/null
+  script -qec "'$oqtempo' run '$scratch/long.yaml' --set time.steps=2000 --quiet -o '$scratch/results/t.tsv'" /dev/null >"$scratch/err" </dev/null
   expect_no_error
 fi
 finish

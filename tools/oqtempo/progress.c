@@ -9,11 +9,17 @@
 
 /* ---- signals ---- */
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, times;
 
+/* One signal may come twice (timeout sends it to the program and to its group), so only the third one ends a
+ * program that does not get to its next report. */
 static void note_signal(int number)
 {
     caught = number;
+    if (++times >= 3) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
 }
 
 void signals_watch(void)
@@ -23,7 +29,6 @@ void signals_watch(void)
 
     memset(&action, 0, sizeof action);
     action.sa_handler = note_signal;
-    action.sa_flags = (int)SA_RESETHAND;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         /* What the caller ignores (nohup, a background job) stays ignored. */
@@ -32,7 +37,6 @@ void signals_watch(void)
     }
     /* A reader that goes away is a failed write, not the end of the program. */
     action.sa_handler = SIG_IGN;
-    action.sa_flags = 0;
     sigaction(SIGPIPE, &action, NULL);
 }
 
