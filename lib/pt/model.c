@@ -2,6 +2,7 @@
 #include "pt/model.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -150,35 +151,55 @@ done:
     return st;
 }
 
-/* eta at the sums of samples, once each: pairs (i, j) and (j, i) are equal. */
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Sums of two samples plus 1 and plus 2, each once, in order. */
+static size_t distinct_sums(uint64_t *k, const uint64_t *idx, size_t n)
+{
+    size_t n_all = 0, n_distinct = 0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++)
+            for (uint64_t shift = 1; shift <= 2; shift++)
+                k[n_all++] = idx[i] + idx[j] + shift;
+    qsort(k, n_all, sizeof *k, by_size);
+    for (size_t i = 0; i < n_all; i++)
+        if (n_distinct == 0 || k[i] != k[n_distinct - 1])
+            k[n_distinct++] = k[i];
+    return n_distinct;
+}
+
+/* h0 and h1 from eta at the sums of samples. */
 static oqt_status sampled_hankel(double *h0, double *h1, const uint64_t *idx, size_t n, const double r[2],
                                  const oqt_bath *bath, double dt, oqt_error *err)
 {
-    size_t n_pair = n * (n + 1) / 2, p = 0;
-    uint64_t *k = oqt__calloc(2 * n_pair, sizeof *k);
-    oqt_complex *eta = oqt__calloc(2 * n_pair, sizeof *eta);
+    uint64_t *k = oqt__calloc(n * (n + 1), sizeof *k);
+    oqt_complex *eta = oqt__calloc(n * (n + 1), sizeof *eta);
+    size_t n_k;
     oqt_status st = OQT_OK;
 
     if (!k || !eta) {
         st = oqt__no_memory(err, "memory coefficients");
         goto done;
     }
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++, p++) {
-            k[p] = idx[i] + idx[j] + 1;
-            k[n_pair + p] = k[p] + 1;
-        }
-    if ((st = oqt_bath_eta(eta, bath, dt, 2 * n_pair, k, err)) != OQT_OK)
+    n_k = distinct_sums(k, idx, n);
+    if ((st = oqt_bath_eta(eta, bath, dt, n_k, k, err)) != OQT_OK)
         goto done;
-    p = 0;
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++, p++)
-            for (size_t shift = 0; shift < 2; shift++) {
-                oqt_complex e = eta[shift * n_pair + p];
-                double *h = shift ? h1 : h0;
+        for (size_t j = 0; j < n; j++)
+            for (uint64_t shift = 0; shift < 2; shift++) {
+                uint64_t wanted = idx[i] + idx[j] + 1 + shift;
+                const uint64_t *found = bsearch(&wanted, k, n_k, sizeof *k, by_size);
+                oqt_complex e = eta[found - k];
+                double *h = (shift ? h1 : h0) + 2 * (i * n + j);
 
-                h[2 * (i * n + j)] = h[2 * (j * n + i)] = r[0] * r[0] * e.re;
-                h[2 * (i * n + j) + 1] = h[2 * (j * n + i) + 1] = -r[0] * r[1] * e.im;
+                h[0] = r[0] * r[0] * e.re;
+                h[1] = -r[0] * r[1] * e.im;
             }
 done:
     oqt__free(k);
