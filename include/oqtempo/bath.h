@@ -120,6 +120,7 @@ OQT_API oqt_status oqt_bath_density(double *j, const oqt_bath *bath, size_t n, c
  *
  * @param[out] c  n complex numbers, unchanged on failure
  * @param[in]  t  n times >= 0
+ * @param[in]  n_threads  0: OpenMP's default
  * @return OQT_OK, OQT_EINVAL (also where C diverges), OQT_ENOMEM, OQT_ECONV, OQT_ECALLBACK
  *
  * Accuracy: 1e-10 relative for the built-in densities with t up to 1e4 cutoff times (zeta up to 10; with a
@@ -127,11 +128,11 @@ OQT_API oqt_status oqt_bath_density(double *j, const oqt_bath *bath, size_t n, c
  * tables of J, 1e-12 of C(0). Callbacks of J are made by the calling thread. Threads: OpenMP over times.
  */
 OQT_API oqt_status oqt_bath_correlation(oqt_complex *c, const oqt_bath *bath, size_t n, const double *t,
-                                        oqt_error *err);
+                                        int n_threads, oqt_error *err);
 
 /** eta(t), the double time integral of C, at n times >= 0; otherwise as oqt_bath_correlation. */
 OQT_API oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath, size_t n, const double *t,
-                                         oqt_error *err);
+                                         int n_threads, oqt_error *err);
 
 /**
  * Memory coefficients eta_k of a grid of step dt, at n chosen k.
@@ -139,6 +140,7 @@ OQT_API oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath,
  * @param[out] eta  n complex numbers, unchanged on failure
  * @param[in]  dt   time step, > 0
  * @param[in]  k    n indices in any order, or NULL for 0 .. n-1
+ * @param[in]  n_threads  0: OpenMP's default
  * @return as oqt_bath_correlation
  *
  * The second difference is taken inside the integrals, so there is no cancellation at large k.
@@ -146,7 +148,7 @@ OQT_API oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath,
  * of J, 1e-12 of |eta_0|. Threads: OpenMP over k.
  */
 OQT_API oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n,
-                                const uint64_t *k, oqt_error *err);
+                                const uint64_t *k, int n_threads, oqt_error *err);
 
 /** Reorganization energy, integral J(w)/w dw = - Im integral_0^inf C(t) dt; NaN where C(t) was given, or
  * where the integral fails. For a table or a function of J it is integrated anew at each call, else it is

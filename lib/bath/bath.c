@@ -342,9 +342,10 @@ static oqt_status evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__re
 }
 
 /* A request at given times, with its shortest time above zero. */
-static oqt_status at_times(oqt__request *req, oqt__want want, size_t n, const double *t, oqt_error *err)
+static oqt_status at_times(oqt__request *req, oqt__want want, size_t n, const double *t, int n_threads,
+                           oqt_error *err)
 {
-    *req = (oqt__request){.want = want, .n = n, .t = t};
+    *req = (oqt__request){.want = want, .n = n, .t = t, .n_threads = n_threads};
     for (size_t i = 0; i < n; i++) {
         oqt_status st = check_not_negative(t[i], "time", err);
 
@@ -358,10 +359,10 @@ static oqt_status at_times(oqt__request *req, oqt__want want, size_t n, const do
 }
 
 oqt_status oqt_bath_correlation(oqt_complex *c, const oqt_bath *bath, size_t n, const double *t,
-                                oqt_error *err)
+                                int n_threads, oqt_error *err)
 {
     oqt__request req;
-    oqt_status st = at_times(&req, OQT__WANT_C, n, t, err);
+    oqt_status st = at_times(&req, OQT__WANT_C, n, t, n_threads, err);
 
     if (st != OQT_OK || n == 0)
         return st;
@@ -372,10 +373,10 @@ oqt_status oqt_bath_correlation(oqt_complex *c, const oqt_bath *bath, size_t n, 
 }
 
 oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath, size_t n, const double *t,
-                                 oqt_error *err)
+                                 int n_threads, oqt_error *err)
 {
     oqt__request req;
-    oqt_status st = at_times(&req, OQT__WANT_ETA, n, t, err);
+    oqt_status st = at_times(&req, OQT__WANT_ETA, n, t, n_threads, err);
 
     if (st != OQT_OK || n == 0)
         return st;
@@ -383,9 +384,10 @@ oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath, size_t 
 }
 
 oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n, const uint64_t *k,
-                        oqt_error *err)
+                        int n_threads, oqt_error *err)
 {
-    oqt__request req = {.want = OQT__WANT_STEP, .n = n, .k = k, .dt = dt, .t_min = dt};
+    oqt__request req = {
+        .n_threads = n_threads, .want = OQT__WANT_STEP, .n = n, .k = k, .dt = dt, .t_min = dt};
     oqt_status st = check_positive(dt, "time step", err);
     uint64_t k_max = 0;
 

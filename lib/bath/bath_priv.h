@@ -61,6 +61,7 @@ typedef struct {
     double t_min;      /* shortest and longest time that enters */
     double t_max;
     bool has_zero; /* step: eta_0 is among the wanted */
+    int n_threads; /* as of the public functions      */
 } oqt__request;
 
 static inline uint64_t oqt__request_k(const oqt__request *req, size_t i)

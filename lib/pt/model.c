@@ -32,9 +32,8 @@ static void input_weights(double r[2], const oqt__legs *legs)
 
 /* Steps after which k |eta_k| is below tol: the first power of two whose octave is quiet. */
 static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, const double r[2],
-                                size_t n_steps, double tol, oqt_error *err)
+                                size_t n_steps, double tol, int n_threads, oqt_error *err)
 {
-    enum { OCTAVES = 20 };
     size_t limit = MAX_MEMORY, octave = 0;
     double largest = 0.0;
     uint64_t k[PROBES];
@@ -49,7 +48,7 @@ static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, co
         largest = 0.0;
         for (size_t i = 0; i < PROBES; i++)
             k[i] = (uint64_t)((double)((size_t)1 << octave) * exp2((double)i / PROBES)) + i;
-        if ((st = oqt_bath_eta(eta, bath, dt, PROBES, k, err)) != OQT_OK)
+        if ((st = oqt_bath_eta(eta, bath, dt, PROBES, k, n_threads, err)) != OQT_OK)
             return st;
         for (size_t i = 0; i < PROBES; i++)
             largest = fmax(largest, (double)k[i] * hypot(r[0] * eta[i].re, r[1] * eta[i].im) * r[0]);
@@ -60,7 +59,7 @@ static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, co
         oqt_status st;
 
         k[0] = 1;
-        if ((st = oqt_bath_eta(eta, bath, dt, 1, k, err)) != OQT_OK)
+        if ((st = oqt_bath_eta(eta, bath, dt, 1, k, n_threads, err)) != OQT_OK)
             return st;
         if (largest > LASTING * (double)limit * r[0] * hypot(r[0] * eta[0].re, r[1] * eta[0].im))
             return oqt__fail(err, OQT_EINVAL,
@@ -94,7 +93,7 @@ static size_t sample_indices(uint64_t *idx, size_t memory)
 
 /* Largest |eta_k - model| for k = 1 .. 64 and then on a geometric grid that misses the samples. */
 static oqt_status measure_fit(double *out, const oqt__state_space *m, const oqt_bath *bath, double dt,
-                              size_t memory, oqt_error *err)
+                              size_t memory, int n_threads, oqt_error *err)
 {
     enum { MAX_PROBES = 256 };
     uint64_t k[MAX_PROBES];
@@ -116,7 +115,7 @@ static oqt_status measure_fit(double *out, const oqt__state_space *m, const oqt_
         k[n] = (uint64_t)((double)k[n - 1] * 1.11) + 2;
         n++;
     }
-    if ((st = oqt_bath_eta(eta, bath, dt, n, k, err)) != OQT_OK)
+    if ((st = oqt_bath_eta(eta, bath, dt, n, k, n_threads, err)) != OQT_OK)
         goto done;
     *out = 0.0;
     memcpy(x, m->b, 2 * m->n * sizeof *x); /* x = A^(k-1) B, n x 2 */
@@ -176,7 +175,7 @@ static size_t distinct_sums(uint64_t *k, const uint64_t *idx, size_t n)
 
 /* h0 and h1 from eta at the sums of samples. */
 static oqt_status sampled_hankel(double *h0, double *h1, const uint64_t *idx, size_t n, const double r[2],
-                                 const oqt_bath *bath, double dt, oqt_error *err)
+                                 const oqt_bath *bath, double dt, int n_threads, oqt_error *err)
 {
     uint64_t *k = oqt__calloc(n * (n + 1), sizeof *k);
     oqt_complex *eta = oqt__calloc(n * (n + 1), sizeof *eta);
@@ -188,7 +187,7 @@ static oqt_status sampled_hankel(double *h0, double *h1, const uint64_t *idx, si
         goto done;
     }
     n_k = distinct_sums(k, idx, n);
-    if ((st = oqt_bath_eta(eta, bath, dt, n_k, k, err)) != OQT_OK)
+    if ((st = oqt_bath_eta(eta, bath, dt, n_k, k, n_threads, err)) != OQT_OK)
         goto done;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++)
@@ -208,7 +207,7 @@ done:
 }
 
 oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const oqt_bath *bath, double dt,
-                             const oqt__legs *legs, size_t n_steps, double tol, oqt_error *err)
+                             const oqt__legs *legs, size_t n_steps, double tol, int n_threads, oqt_error *err)
 {
     uint64_t idx[MAX_SAMPLES];
     double r[2], *h0 = NULL, *h1 = NULL;
@@ -216,7 +215,7 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
     oqt_status st;
 
     input_weights(r, legs);
-    if ((st = memory_length(&memory, bath, dt, r, n_steps, tol, err)) != OQT_OK)
+    if ((st = memory_length(&memory, bath, dt, r, n_steps, tol, n_threads, err)) != OQT_OK)
         return st;
     n = sample_indices(idx, memory);
     h0 = oqt__doubles(2 * n * n);
@@ -225,7 +224,7 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
         st = oqt__no_memory(err, "a sampled Hankel matrix");
         goto done;
     }
-    if ((st = sampled_hankel(h0, h1, idx, n, r, bath, dt, err)) != OQT_OK ||
+    if ((st = sampled_hankel(h0, h1, idx, n, r, bath, dt, n_threads, err)) != OQT_OK ||
         (st = oqt__realize(model, n, idx, 2, h0, h1, tol, err)) != OQT_OK)
         goto done;
     for (size_t i = 0; i < model->n; i++) {
@@ -233,7 +232,7 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
         model->b[2 * i] /= r[0];
         model->b[2 * i + 1] /= r[1];
     }
-    st = measure_fit(fit_error, model, bath, dt, memory, err);
+    st = measure_fit(fit_error, model, bath, dt, memory, n_threads, err);
 done:
     oqt__free(h0);
     oqt__free(h1);

@@ -13,6 +13,7 @@
  * @param[in]  tol        keep gains above it
  */
 oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const oqt_bath *bath, double dt,
-                             const oqt__legs *legs, size_t n_steps, double tol, oqt_error *err);
+                             const oqt__legs *legs, size_t n_steps, double tol, int n_threads,
+                             oqt_error *err);
 
 #endif

@@ -182,7 +182,8 @@ oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step,
  * exp(-om [om Re eta(t) + i (sp + 2 c) Im eta(t)]) at t = (n + 1) dt: a bond of one with a scalar for each
  * step, the exponential of minus the increment of eta(t).
  */
-static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_steps, oqt_error *err)
+static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_steps, int n_threads,
+                                  oqt_error *err)
 {
     double *t = oqt__doubles(n_steps);
     oqt_status st;
@@ -196,7 +197,7 @@ static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_ste
     }
     for (size_t n = 0; n < n_steps; n++)
         t[n] = (double)(n + 1) * pt->dt;
-    if ((st = oqt_bath_eta_function(pt->slope, bath, n_steps, t, err)) != OQT_OK)
+    if ((st = oqt_bath_eta_function(pt->slope, bath, n_steps, t, n_threads, err)) != OQT_OK)
         goto done;
     for (size_t n = n_steps - 1; n > 0; n--) {
         pt->slope[n].re -= pt->slope[n - 1].re;
@@ -308,7 +309,7 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
         method = opt->system && opt->n_steps > 0 && leg_rate == 0.0 ? OQT_PT_DEPHASING : OQT_PT_UNIFORM;
     pt->info.method = method;
     if (method == OQT_PT_DEPHASING) {
-        st = build_dephasing(pt, bath, opt->n_steps, err);
+        st = build_dephasing(pt, bath, opt->n_steps, opt->n_threads, err);
     } else {
         oqt__uniform_params par = choose_params(opt, dt, leg_rate);
 

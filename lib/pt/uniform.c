@@ -600,10 +600,10 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         st = oqt__no_memory(err, "memory coefficients");
         goto done;
     }
-    if ((st = oqt_bath_eta(eta, bath, pt->dt, par.path_steps, NULL, err)) != OQT_OK ||
+    if ((st = oqt_bath_eta(eta, bath, pt->dt, par.path_steps, NULL, par.n_threads, err)) != OQT_OK ||
         (st = oqt__progress(&par.progress, "bath memory", 0.0, err)) != OQT_OK ||
         (st = oqt__memory_model(&model, &pt->info.fit_error, bath, pt->dt, &pt->legs, par.n_steps,
-                                1e-2 * par.tolerance, err)) != OQT_OK)
+                                1e-2 * par.tolerance, par.n_threads, err)) != OQT_OK)
         goto done;
     if (!(pt->info.fit_error < par.tolerance)) {
         st = oqt__fail(

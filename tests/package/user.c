@@ -14,7 +14,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err) != OQT_OK ||
-        oqt_bath_eta(eta, bath, 0.05, 3, NULL, &err) != OQT_OK) {
+        oqt_bath_eta(eta, bath, 0.05, 3, NULL, 0, &err) != OQT_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -40,7 +40,7 @@ static double coherence_error(const struct test_case *c, const oqt_complex *rho,
 
             eta = from_c99(2.0 * b->alpha * (clog(z) + 1.0 - z));
         } else {
-            ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, &err), err);
+            ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, 0, &err), err);
         }
         double complex exact =
             0.5 * cexp(-om * om * eta.re - rate * t - (double complex)I * (om * op * eta.im + energy * t));

@@ -89,7 +89,7 @@ void brute_force(oqt_complex *rho, const struct test_case *c, size_t n)
     oqt_error err;
 
     ck_assert_uint_le(n, 8);
-    ASSERT_OK(oqt_bath_eta(eta, bath, c->dt, n, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, c->dt, n, NULL, 0, &err), err);
     ASSERT_OK(oqt_system_propagator(half, system, 0.5 * c->dt, &err), err);
     opt.tolerance = 0.1; /* only its eigenvectors are wanted */
     ASSERT_OK(oqt_pt_create(&pt, bath, d, c->bath[0].coupling, c->dt, &opt, &err), err);

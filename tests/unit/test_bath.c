@@ -27,7 +27,7 @@ static oqt_complex correlation(const oqt_bath *bath, double t)
     oqt_complex c;
     oqt_error err;
 
-    ASSERT_OK(oqt_bath_correlation(&c, bath, 1, &t, &err), err);
+    ASSERT_OK(oqt_bath_correlation(&c, bath, 1, &t, 0, &err), err);
     return c;
 }
 
@@ -36,7 +36,7 @@ static oqt_complex eta_function(const oqt_bath *bath, double t)
     oqt_complex eta;
     oqt_error err;
 
-    ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, &err), err);
+    ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, 0, &err), err);
     return eta;
 }
 
@@ -45,7 +45,7 @@ static oqt_complex eta_k(const oqt_bath *bath, double dt, uint64_t k)
     oqt_complex eta;
     oqt_error err;
 
-    ASSERT_OK(oqt_bath_eta(&eta, bath, dt, 1, &k, &err), err);
+    ASSERT_OK(oqt_bath_eta(&eta, bath, dt, 1, &k, 0, &err), err);
     return eta;
 }
 
@@ -180,7 +180,7 @@ START_TEST(memory_coefficients_agree_with_oqupy)
     oqt_error err;
 
     for (size_t i = 0; i < 5; i++) {
-        ASSERT_OK(oqt_bath_eta(eta, baths[i], 0.1, 6, NULL, &err), err);
+        ASSERT_OK(oqt_bath_eta(eta, baths[i], 0.1, 6, NULL, 0, &err), err);
         /* The reference misses the singularity w^(-1/2) of the sub-ohmic bath by more. */
         ck_assert_double_lt(max_diff_complex(eta, rows[i], 6), i == 4 ? 3e-8 : 1e-9);
         oqt_bath_destroy(baths[i]);
@@ -367,7 +367,7 @@ START_TEST(memory_coefficients_add_up_to_eta)
     for (size_t i = 0; i < 4; i++) { /* eta(N dt) = N eta_0 + sum_k (N - k) eta_k */
         oqt_complex sum = {0.0, 0.0}, whole = eta_function(baths[i], N * dt);
 
-        ASSERT_OK(oqt_bath_eta(eta, baths[i], dt, N, NULL, &err), err);
+        ASSERT_OK(oqt_bath_eta(eta, baths[i], dt, N, NULL, 0, &err), err);
         for (size_t k = 0; k < N; k++) {
             sum.re += (double)(N - k) * eta[k].re;
             sum.im += (double)(N - k) * eta[k].im;
@@ -730,42 +730,42 @@ START_TEST(evaluations_refuse_bad_input_and_leave_outputs_alone)
     oqt_bath *bath = ohmic(0.2), *drude = NULL, *modes = NULL, *other = NULL;
     oqt_error err;
 
-    ASSERT_FAILS(oqt_bath_correlation(&out, bath, 1, &bad, &err), OQT_EINVAL, "time must be");
-    ASSERT_FAILS(oqt_bath_eta_function(&out, bath, 1, &bad, &err), OQT_EINVAL, "got -0.1");
-    ASSERT_FAILS(oqt_bath_eta(&out, bath, 0.0, 1, NULL, &err), OQT_EINVAL, "time step must be");
-    ASSERT_FAILS(oqt_bath_eta(&out, bath, NAN, 0, NULL, &err), OQT_EINVAL, "time step must be");
-    ASSERT_FAILS(oqt_bath_eta(&out, bath, 1e305, 1, &far, &err), OQT_EINVAL, "not finite");
+    ASSERT_FAILS(oqt_bath_correlation(&out, bath, 1, &bad, 0, &err), OQT_EINVAL, "time must be");
+    ASSERT_FAILS(oqt_bath_eta_function(&out, bath, 1, &bad, 0, &err), OQT_EINVAL, "got -0.1");
+    ASSERT_FAILS(oqt_bath_eta(&out, bath, 0.0, 1, NULL, 0, &err), OQT_EINVAL, "time step must be");
+    ASSERT_FAILS(oqt_bath_eta(&out, bath, NAN, 0, NULL, 0, &err), OQT_EINVAL, "time step must be");
+    ASSERT_FAILS(oqt_bath_eta(&out, bath, 1e305, 1, &far, 0, &err), OQT_EINVAL, "not finite");
     ASSERT_FAILS(oqt_bath_density(&j, bath, 1, &bad, &err), OQT_EINVAL, "frequency must be");
-    ASSERT_OK(oqt_bath_correlation(&out, bath, 0, NULL, &err), err);
-    ASSERT_OK(oqt_bath_eta(&out, bath, 0.1, 0, NULL, &err), err);
+    ASSERT_OK(oqt_bath_correlation(&out, bath, 0, NULL, 0, &err), err);
+    ASSERT_OK(oqt_bath_eta(&out, bath, 0.1, 0, NULL, 0, &err), err);
 
     ASSERT_OK(oqt_bath_create_drude_lorentz(&drude, 0.7, 0.6, 0.2, &err), err);
-    ASSERT_FAILS(oqt_bath_correlation(&out, drude, 1, &zero, &err), OQT_EINVAL, "diverges");
+    ASSERT_FAILS(oqt_bath_correlation(&out, drude, 1, &zero, 0, &err), OQT_EINVAL, "diverges");
     ASSERT_OK(oqt_bath_create_modes(&modes, 1, &one, &one, 0.2, &err), err);
     ASSERT_FAILS(oqt_bath_density(&j, modes, 1, &one, &err), OQT_EINVAL, "modes");
 
     ASSERT_OK(oqt_bath_create_custom(&other, failing_density, NULL, 0.7, 3.0, 0.2, &err), err);
-    ASSERT_FAILS(oqt_bath_correlation(&out, other, 1, &one, &err), OQT_ECALLBACK, "reported failure");
+    ASSERT_FAILS(oqt_bath_correlation(&out, other, 1, &one, 0, &err), OQT_ECALLBACK, "reported failure");
     ASSERT_FAILS(oqt_bath_density(&j, other, 1, &two, &err), OQT_ECALLBACK, "reported failure at w = 2");
     ck_assert(isnan(oqt_bath_reorganization(other)));
     oqt_bath_destroy(other);
     ASSERT_OK(oqt_bath_create_custom(&other, infinite_density, NULL, 0.7, 3.0, 0.2, &err), err);
-    ASSERT_FAILS(oqt_bath_eta(&out, other, 0.1, 1, &three, &err), OQT_ECALLBACK, "not finite");
+    ASSERT_FAILS(oqt_bath_eta(&out, other, 0.1, 1, &three, 0, &err), OQT_ECALLBACK, "not finite");
     oqt_bath_destroy(other);
     ASSERT_OK(oqt_bath_create_custom(&other, constant_density, NULL, 0.7, 3.0, 0.2, &err), err);
-    ASSERT_FAILS(oqt_bath_eta(&out, other, 0.1, 1, NULL, &err), OQT_ECONV, "at w = 0");
+    ASSERT_FAILS(oqt_bath_eta(&out, other, 0.1, 1, NULL, 0, &err), OQT_ECONV, "at w = 0");
     oqt_bath_destroy(other);
     ASSERT_OK(oqt_bath_create_custom(&other, constant_density, NULL, 0.7, INFINITY, 0.0, &err), err);
-    ASSERT_FAILS(oqt_bath_correlation(&out, other, 1, &one, &err), OQT_ECONV, "not decayed");
+    ASSERT_FAILS(oqt_bath_correlation(&out, other, 1, &one, 0, &err), OQT_ECONV, "not decayed");
     oqt_bath_destroy(other);
     for (int finite = 0; finite < 2; finite++) {
         void *ctx = finite ? &err : NULL;
 
         ASSERT_OK(oqt_bath_create_correlation(&other, failing_correlation, ctx, &err), err);
-        ASSERT_FAILS(oqt_bath_correlation(&out, other, 4, more, &err), OQT_ECALLBACK,
+        ASSERT_FAILS(oqt_bath_correlation(&out, other, 4, more, 0, &err), OQT_ECALLBACK,
                      finite ? "not finite" : "reported failure");
-        ASSERT_FAILS(oqt_bath_eta_function(&out, other, 1, &two, &err), OQT_ECALLBACK, "t = 2");
-        ASSERT_FAILS(oqt_bath_eta(&out, other, 0.4, 1, &three, &err), OQT_ECALLBACK, "t = 1.2");
+        ASSERT_FAILS(oqt_bath_eta_function(&out, other, 1, &two, 0, &err), OQT_ECALLBACK, "t = 2");
+        ASSERT_FAILS(oqt_bath_eta(&out, other, 0.4, 1, &three, 0, &err), OQT_ECALLBACK, "t = 1.2");
         ASSERT_FAILS(oqt_bath_density(&j, other, 1, &two, &err), OQT_EINVAL, "given by C(t)");
         oqt_bath_destroy(other);
     }
@@ -816,11 +816,11 @@ static oqt_status ask_everything(void *ctx)
     oqt_status st = create_kind(&bath, *(const int *)ctx);
 
     if (st == OQT_OK)
-        st = oqt_bath_correlation(out, bath, 2, t, NULL);
+        st = oqt_bath_correlation(out, bath, 2, t, 0, NULL);
     if (st == OQT_OK)
-        st = oqt_bath_eta_function(out, bath, 2, t, NULL);
+        st = oqt_bath_eta_function(out, bath, 2, t, 0, NULL);
     if (st == OQT_OK)
-        st = oqt_bath_eta(out, bath, 0.1, 3, NULL, NULL);
+        st = oqt_bath_eta(out, bath, 0.1, 3, NULL, 0, NULL);
     else
         ck_assert(out[2].re == 7.0);
     if (st == OQT_OK && oqt_bath_temperature(bath) >= 0.0 && *(const int *)ctx != 4)
@@ -855,9 +855,9 @@ START_TEST(results_do_not_depend_on_the_number_of_threads)
             oqt_complex *out = pass ? many : one;
 
             omp_set_num_threads(pass ? 5 : 1);
-            ASSERT_OK(oqt_bath_correlation(out, bath, N, t, &err), err);
-            ASSERT_OK(oqt_bath_eta_function(out + N, bath, N, t, &err), err);
-            ASSERT_OK(oqt_bath_eta(out + 2 * N, bath, 0.13, N, NULL, &err), err);
+            ASSERT_OK(oqt_bath_correlation(out, bath, N, t, 0, &err), err);
+            ASSERT_OK(oqt_bath_eta_function(out + N, bath, N, t, 0, &err), err);
+            ASSERT_OK(oqt_bath_eta(out + 2 * N, bath, 0.13, N, NULL, 0, &err), err);
         }
         omp_set_num_threads(threads);
         ck_assert_int_eq(memcmp(one, many, sizeof one), 0);

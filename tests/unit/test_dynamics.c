@@ -557,7 +557,7 @@ START_TEST(closed_form_gives_the_exact_coherence)
         oqt_complex eta;
         double complex exact;
 
-        ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, &err), err);
+        ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, 0, &err), err);
         exact = to_c99(rho0[1]) * cexp(-(double complex)I * 0.8 * t + (double complex)I * eta.im - eta.re);
         ck_assert_double_le(cabs(to_c99(rho[4 * n + 1]) - exact), 1e-14);
         ck_assert_double_eq_tol(rho[4 * n].re, 0.6, 1e-14);

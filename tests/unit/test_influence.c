@@ -95,7 +95,7 @@ START_TEST(path_functional_gives_reference_influence_matrices)
     oqt_error err;
 
     ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err), err);
-    ASSERT_OK(oqt_bath_eta(eta, bath, 0.05, 3, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.05, 3, NULL, 0, &err), err);
     ck_assert_int_eq(oqt__legs_create(&legs, o, 2, NULL), OQT_OK);
 
     oqt__path_log(log_f, &legs, (size_t[]){1, 1}, 2, eta);

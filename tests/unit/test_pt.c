@@ -164,7 +164,7 @@ static double worst_path(const oqt_pt *pt, const oqt_bath *bath, size_t n)
     oqt_complex eta[SLOTS_MAX], factors[SLOTS_MAX][LEGS_MAX], *legs = all_legs(pt);
     oqt_error err = {0};
 
-    ASSERT_OK(oqt_bath_eta(eta, bath, info.dt, n, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, info.dt, n, NULL, 0, &err), err);
     oqt_pt_eigenbasis(o, NULL, pt);
     for (size_t k = 0; k < n; k++)
         ASSERT_OK(oqt_pt_leg_factors(factors[k], pt, k, &err), err);
@@ -315,7 +315,7 @@ static double fit_by_hand(const oqt__state_space *m, const oqt_bath *bath, doubl
     double *x = calloc(4 * (m->n + 1), sizeof *x), *y = x + 2 * m->n, worst = 0.0;
     oqt_error err = {0};
 
-    ASSERT_OK(oqt_bath_eta(eta, bath, dt, n + 1, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, dt, n + 1, NULL, 0, &err), err);
     memcpy(x, m->b, 2 * m->n * sizeof *x);
     for (size_t k = 1; k <= n; k++) {
         double re = 0.0, im = 0.0;
@@ -347,7 +347,7 @@ START_TEST(one_exponential_is_one_mode)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.1, &legs, 0, 1e-11, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.1, &legs, 0, 1e-11, 0, &err), err);
     ck_assert_uint_eq(m.n, 1);
     /* The pole does not depend on the window; C B are eta_1 itself. */
     ck_assert_double_eq_tol(m.a[0], exp(-0.1), 1e-13);
@@ -372,7 +372,7 @@ START_TEST(a_complex_exponential_is_two_modes)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.05, &legs, 0, 1e-11, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.05, &legs, 0, 1e-11, 0, &err), err);
     ck_assert_uint_eq(m.n, 2);
     /* Memory ends (e^-19) within the 32 samples taken one by one, so the sampled matrix is the dense one: the
      * values of U.14 T2 to all digits given. */
@@ -396,7 +396,7 @@ START_TEST(gains_of_an_ohmic_bath_are_the_hankel_values)
     oqt_error err = {0};
     double fit, by_hand;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 512, 1e-8, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 512, 1e-8, 0, &err), err);
     ck_assert_uint_ge(m.n, 13); /* 14 with the dense matrix of K = 1024 */
     ck_assert_uint_le(m.n, 15);
     for (size_t i = 0; i < 8; i++)
@@ -421,7 +421,7 @@ START_TEST(algebraic_memory_takes_about_twenty_modes)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 0, 1e-9, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 0, 1e-9, 0, &err), err);
     ck_assert_uint_ge(m.n, 17);
     ck_assert_uint_le(m.n, 24);
     ck_assert_double_le(fit, 1e-8);
@@ -446,10 +446,10 @@ static void check_base(const oqt_bath *bath, double dt, size_t d, const double *
     bool limited = false;
     double fit, *expanded;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, dt, &legs, 0, 1e-13, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, dt, &legs, 0, 1e-13, 0, &err), err);
     ASSERT_OK(oqt__fock_base(&level, &m, &legs, delta, 1e-17, 400, &limited, &err), err);
     ck_assert(!limited);
-    ASSERT_OK(oqt_bath_eta(eta, bath, dt, SLOTS_MAX, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, dt, SLOTS_MAX, NULL, 0, &err), err);
     eta[0] = (oqt_complex){0.0, 0.0};
 
     size_t n = level.n, nn = n * n;
@@ -513,7 +513,7 @@ START_TEST(the_base_respects_its_limit_of_states)
     bool limited = false;
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.0731, &legs, 0, 1e-8, &err), err);
+    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.0731, &legs, 0, 1e-8, 0, &err), err);
     ASSERT_OK(oqt__fock_base(&level, &m, &legs, 0x1p-6, 1e-13, 7, &limited, &err), err);
     ck_assert(limited);
     ck_assert_uint_eq(level.n, 7);
@@ -656,7 +656,7 @@ START_TEST(path_error_is_that_of_constant_paths_for_a_commuting_system)
         ck_assert_int_eq(info_of(pt).method, OQT_PT_UNIFORM);
         ck_assert_uint_eq(info_of(pt).path_steps, STEPS);
         ck_assert_uint_eq(info_of(pt).n_steps, SIZE_MAX);
-        ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, STEPS, NULL, &err), err);
+        ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, STEPS, NULL, 0, &err), err);
         legs = all_legs(pt);
         chi = info_of(pt).bond_dimension;
         for (size_t leg = 0; leg < 4; leg++)
@@ -869,7 +869,7 @@ START_TEST(closed_form_is_the_exponential_of_eta)
         double t = (double)(n + 1) * 0.0731;
         oqt_complex eta;
 
-        ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, &err), err);
+        ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &t, 0, &err), err);
         ASSERT_OK(oqt_pt_leg_factors(factors, pt, n, &err), err);
         for (size_t a = 0; a < 9; a++) {
             double om = o[a / 3] - o[a % 3], op = o[a / 3] + o[a % 3];
@@ -920,7 +920,7 @@ START_TEST(factors_are_partial_sums_and_go_on_by_the_model)
     opt.tolerance = 1e-5;
     pt = new_pt(bath, 2, occupation, 0.0731, &opt);
     ck_assert_uint_eq(info_of(pt).path_steps, KNOWN);
-    ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, FAR + 1, NULL, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, FAR + 1, NULL, 0, &err), err);
     for (size_t n = 0; n <= FAR; n++) {
         sum += eta[n].im;
         if (n < KNOWN) /* the same sums, perhaps in another order */
@@ -934,7 +934,7 @@ START_TEST(factors_are_partial_sums_and_go_on_by_the_model)
     double t[2] = {100000 * 0.0731, 100001 * 0.0731};
     oqt_complex ends[2];
 
-    ASSERT_OK(oqt_bath_eta_function(ends, bath, 2, t, &err), err);
+    ASSERT_OK(oqt_bath_eta_function(ends, bath, 2, t, 0, &err), err);
     ck_assert_double_eq_tol(phase_of_leg(pt, 100000, 2), ends[0].im - ends[1].im, 3e-7);
     ck_assert_double_eq_tol(phase_of_leg(pt, UINT64_MAX - 1, 2), phase_of_leg(pt, 100000, 2), 1e-9);
     free(eta);
