@@ -4,14 +4,17 @@
  * Layout, version 1. A user block of 512 bytes holds a magic text, the length of the rest and its FNV-1a
  * hash, so that a truncated or altered file is refused before HDF5 parses it. Then, in the root group,
  *
- *     attributes       the numbers of oqt_pt_info, by name; format_version; library_version
+ *     one number each  those of oqt_pt_info, by name, and format_version
  *     coupling_values  d
  *     coupling_vectors d x d x 2 (real, imaginary)
  *     tensors          classes x 2 x bond x bond: real and imaginary part for each class of legs
  *     slope            n x 2: partial sums of eta outside the tensor; absent if there are none
  *     tail_a, tail_b, tail_c  memory model that continues them; absent if there is none
  *
- * The classes follow from coupling_values. All data sets are chunked and carry HDF5's own checksums.
+ * The classes follow from coupling_values. All data sets are contiguous and without filters: they can be
+ * mapped into memory, the hash covers them all, and least of HDF5 is at work on a file that may be hostile.
+ * The attribute library_version is for people; nothing is read from attributes, since HDF5 1.10 reads beyond
+ * its buffers in altered ones.
  */
 #include "pt/pt_priv.h"
 
@@ -241,18 +244,6 @@ static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
 
 /* ---- writing ---- */
 
-static bool write_number(hid_t file, const struct number *n)
-{
-    hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attr = H5Acreate2(file, n->name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool ok = attr >= 0 && H5Awrite(attr, H5T_NATIVE_DOUBLE, &n->value) >= 0;
-
-    if (attr >= 0)
-        H5Aclose(attr);
-    H5Sclose(space);
-    return ok;
-}
-
 static bool write_text(hid_t file, const char *name, const char *text)
 {
     hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), attr = -1;
@@ -267,24 +258,16 @@ static bool write_text(hid_t file, const char *name, const char *text)
     return ok;
 }
 
-/* A chunk holds the last two dimensions. */
 static bool write_array(hid_t file, const char *name, int rank, const size_t *size, const double *data)
 {
-    hsize_t dims[MAX_RANK], chunk[MAX_RANK];
+    hsize_t dims[MAX_RANK];
     hid_t space, plist = H5Pcreate(H5P_DATASET_CREATE), set = -1;
     bool ok = H5Pset_obj_track_times(plist, false) >= 0;
 
-    for (int i = 0; i < rank; i++) {
+    for (int i = 0; i < rank; i++)
         dims[i] = size[i];
-        chunk[i] = i + 2 < rank ? 1 : size[i];
-        if (size[i] == 0) { /* nothing to keep, and HDF5 wants chunks of some size */
-            H5Pclose(plist);
-            return true;
-        }
-    }
     space = H5Screate_simple(rank, dims, NULL);
-    ok = ok && H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_fletcher32(plist) >= 0 &&
-         (set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT)) >= 0 &&
+    ok = ok && (set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT)) >= 0 &&
          H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     if (set >= 0)
         ok = H5Dclose(set) >= 0 && ok;
@@ -301,7 +284,7 @@ static bool write_contents(hid_t file, const oqt_pt *pt)
 
     numbers_of(numbers, pt);
     for (size_t i = 0; ok && i < N_NUMBERS; i++)
-        ok = write_number(file, &numbers[i]);
+        ok = write_array(file, numbers[i].name, 1, (size_t[]){1}, &numbers[i].value);
     ok = ok && write_array(file, "coupling_values", 1, (size_t[]){d}, pt->o) &&
          write_array(file, "coupling_vectors", 3, (size_t[]){d, d, 2}, &pt->u[0].re) &&
          write_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi}, pt->f);
@@ -370,26 +353,13 @@ struct reader {
     bool no_memory;
 };
 
-static bool read_number(const struct reader *r, struct number *n)
-{
-    hid_t attr = H5Aopen(r->file, n->name, H5P_DEFAULT), space = -1;
-    bool ok = attr >= 0 && (space = H5Aget_space(attr)) >= 0 && H5Sget_simple_extent_npoints(space) == 1 &&
-              H5Aread(attr, H5T_NATIVE_DOUBLE, &n->value) >= 0;
-
-    if (space >= 0)
-        H5Sclose(space);
-    if (attr >= 0)
-        H5Aclose(attr);
-    return ok;
-}
-
 /* Whether a name is that of a data set in this very file: no links or raw data elsewhere. */
 static bool is_inside(hid_t file, const char *name, hid_t set)
 {
     H5L_info_t link;
     hid_t plist = H5Dget_create_plist(set);
     bool inside = H5Lget_info(file, name, &link, H5P_DEFAULT) >= 0 && link.type == H5L_TYPE_HARD &&
-                  H5Pget_layout(plist) == H5D_CHUNKED;
+                  H5Pget_layout(plist) == H5D_CONTIGUOUS && H5Pget_external_count(plist) == 0;
 
     H5Pclose(plist);
     return inside;
@@ -427,6 +397,17 @@ static double *read_array(struct reader *r, const char *name, int rank, size_t *
     if (set >= 0)
         H5Dclose(set);
     return data;
+}
+
+static bool read_number(struct reader *r, struct number *n)
+{
+    double *value = read_array(r, n->name, 1, (size_t[]){1});
+
+    if (!value)
+        return false;
+    n->value = *value;
+    oqt__free(value);
+    return true;
 }
 
 static bool read_tail(oqt_pt *pt, struct reader *r)
