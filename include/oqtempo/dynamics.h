@@ -4,7 +4,8 @@
  * system. The work is done for a batch: every column is one system with one initial state, and all columns
  * share the process tensors.
  *
- * One handle, one thread at a time. Results do not depend on the number of threads or on the other columns.
+ * One handle, one thread at a time. Results do not depend on the number of threads, and on the
+ * other columns only by rounding.
  */
 #ifndef OQT_DYNAMICS_H
 #define OQT_DYNAMICS_H
@@ -55,7 +56,8 @@ typedef struct {
  * @param[in]  opt       NULL for defaults
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  *
- * Memory: n d^2 times the product of the bonds, twice.
+ * Memory: n d^2 times the product of the bonds, twice (an initial state that is not Hermitian counts as two
+ * columns), and 3 d^4 for each distinct system.
  */
 OQT_API oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
                                        const oqt_system *const *systems, const oqt_complex *initial,
@@ -69,8 +71,8 @@ OQT_API void oqt_dynamics_destroy(oqt_dynamics *dyn);
  *
  * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ECANCELED
  *
- * On failure the run stands after the last complete step. Cost of a step: 2 d^2 bond^2 n flops for each
- * process tensor, times the bonds of the others.
+ * On failure the run stands after the last complete step. Cost of a step: 2 d (2 d - 1) bond^2 n flops for
+ * each process tensor, times the bonds of the others, and 2 d^4 bond n for the system.
  */
 OQT_API oqt_status oqt_dynamics_step(oqt_dynamics *dyn, uint64_t n, oqt_error *err);
 

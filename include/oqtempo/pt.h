@@ -28,10 +28,12 @@ typedef enum {
 typedef struct {
     size_t struct_size;
     oqt_pt_method method;
-    double tolerance; /* truncation tolerance, 1e-12 to 1; trajectory errors are 2 .. 100 times it */
+    double
+        tolerance; /* truncation tolerance, from 1e-12 to below 1; trajectory errors are 2 .. 100 times it */
     const oqt_system
         *system;      /* the system it will be used with, if known: sets path_rate, finds closed forms    */
-    size_t n_steps;   /* number of steps it will be used for; 0: not known                                */
+    size_t n_steps;   /* number of steps it will be used for; 0: not known. The memory is then at least twice
+                         that long; baths that never forget need it                             */
     double path_rate; /* rate at which paths change legs (about the spectral width of H); 0: from system  */
     size_t max_bond;  /* limit of the bond; 0: 640  */
     int n_threads;    /* 0: OpenMP's default                                                              */
@@ -56,7 +58,7 @@ typedef struct {
     double path_rate;
     size_t n_modes; /* order of the state-space model of the memory                               */
     size_t n_squarings;
-    double fit_error;        /* largest |eta_k - model|, on k other than those fitted                      */
+    double fit_error;        /* largest |eta_k - model| times the mean square of o_i - o_j, off the samples */
     double discarded_weight; /* sum of squares of dropped singular values, weighted to the final coupling  */
     double path_error;       /* path test: rms over random paths of |F - exact|, largest over their length */
     size_t path_steps;       /* length of those paths                                                      */
@@ -69,7 +71,8 @@ typedef struct {
  * @param[out] out       the tensor; destroy with oqt_pt_destroy
  * @param[in]  bath      not kept
  * @param[in]  d         dimension of the system
- * @param[in]  coupling  d x d, Hermitian to 1e-10 of its largest element, diagonal or not
+ * @param[in]  coupling  d x d, Hermitian to 1e-10 of its largest element, diagonal or not; eigenvalues closer
+ *                       than 1e-11 of the largest one count as equal
  * @param[in]  dt        time step, > 0
  * @param[in]  opt       NULL for defaults
  * @return OQT_OK, OQT_EINVAL (also a bath with undamped modes without a number of steps), OQT_ENOMEM,
@@ -102,7 +105,7 @@ OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oq
 /**
  * The d^2 scalars that multiply the legs of one step.
  *
- * @return OQT_OK or OQT_EINVAL (step beyond oqt_pt_info::n_steps)
+ * @return OQT_OK, OQT_EINVAL (step beyond oqt_pt_info::n_steps) or OQT_ENOMEM
  */
 OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err);
 
@@ -110,6 +113,9 @@ OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64
  * Write a process tensor to an HDF5 file, aside first, then renamed over `path`.
  *
  * @return OQT_OK, OQT_EIO, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ *
+ * Thread rule for both file functions: they take turns among themselves, but HDF5 is one for the process, so
+ * no other thread may use an HDF5 that is not thread-safe at the same time.
  */
 OQT_API oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err);
 

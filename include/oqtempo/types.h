@@ -59,8 +59,10 @@ typedef struct {
 } oqt_complex;
 
 /** Called now and then during long work, from the calling thread only. `fraction` grows from 0 to 1 within
- *  a phase. Return 0 to go on; non-zero cancels and the call returns OQT_ECANCELED with outputs unchanged.
- *  The callback must not call back into the object being worked on. */
+ *  a phase, and starts anew should the phase be tried again. Return 0 to go on; non-zero cancels: the call
+ *  returns OQT_ECANCELED with its outputs unchanged, or as its documentation says.
+ *  The callback must not call back into the object being worked on, nor wait for another thread that uses the
+ *  library. */
 typedef int (*oqt_progress_fn)(const char *phase, double fraction, void *ctx);
 
 /** A progress callback with its context; {NULL, NULL} for none. */

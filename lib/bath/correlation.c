@@ -227,7 +227,7 @@ oqt_status oqt__correlation_evaluate(oqt_complex *out, const oqt_bath *bath, con
     if (!outcomes)
         return oqt__no_memory(err, "bath quadrature");
 #pragma omp parallel for default(none) shared(out, outcomes, r, req, eta_0, n) schedule(dynamic, 8)          \
-    num_threads(oqt__threads(req->n_threads)) if (n > 8)
+    num_threads(oqt__threads(req->n_threads, req->n)) if (n > 8)
     for (ptrdiff_t i = 0; i < n; i++)
         outcomes[i] = evaluate_one(&out[i], &r, req, eta_0, (size_t)i);
     /* The first failure counts, so that the outcome does not depend on timing. */

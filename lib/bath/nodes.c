@@ -266,7 +266,7 @@ oqt_status oqt__nodes_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt
         }
     }
 #pragma omp parallel for default(none) shared(out, nodes, req, want, dt, eta_0, n) schedule(static)          \
-    num_threads(oqt__threads(req->n_threads)) if (n > 32)
+    num_threads(oqt__threads(req->n_threads, req->n)) if (n > 32)
     for (ptrdiff_t i = 0; i < n; i++) {
         if (want == OQT__WANT_C) {
             out[i] = correlation_at(&nodes, req->t[i]);

@@ -419,7 +419,7 @@ oqt_status oqt__panels_evaluate(oqt_complex *out, const oqt_bath *bath, const oq
     if (st != OQT_OK || (st = build(&b)) != OQT_OK)
         goto done;
 #pragma omp parallel for default(none) shared(out, b, req, eta_0, n) schedule(static)                        \
-    num_threads(oqt__threads(req->n_threads)) if (n > 8)
+    num_threads(oqt__threads(req->n_threads, req->n)) if (n > 8)
     for (ptrdiff_t i = 0; i < n; i++) {
         if (req->want == OQT__WANT_C) {
             out[i] = transform_at(&b, req->t[i]);

@@ -43,11 +43,12 @@ void *oqt__copy(const void *src, size_t n, size_t size);
 
 /* ---- threads ---- */
 
-/** The number of threads for an option: n if positive, else OpenMP's default; 1 in a serial build. */
-int oqt__threads(int n);
+/** The number of threads for an option and n_items pieces of work: n if positive, else OpenMP's default; at
+ * most one for each piece and 4 for each processor; 1 in a serial build. */
+int oqt__threads(int n, size_t n_items);
 
 /** As oqt__threads, for a region whose threads call BLAS: 1 if this BLAS must not be called concurrently. */
-int oqt__blas_callers(int n);
+int oqt__blas_callers(int n, size_t n_items);
 
 /** Index of the calling thread within a parallel region; 0 in a serial build. */
 int oqt__thread_index(void);

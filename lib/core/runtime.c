@@ -22,7 +22,7 @@ void oqt_get_runtime(oqt_runtime *out)
 #else
         .threading = "serial",
 #endif
-        .max_threads = oqt__threads(0),
+        .max_threads = oqt__threads(0, SIZE_MAX),
         .blas = blas->name,
         .blas_kind = blas->kind,
         .blas_threads = blas->get_threads ? blas->get_threads() : 0,

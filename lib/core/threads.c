@@ -13,12 +13,19 @@
 #include <omp.h>
 #endif
 
-int oqt__threads(int n)
+int oqt__threads(int n, size_t n_items)
 {
 #ifdef OQT_HAVE_OPENMP
-    return n > 0 ? n : omp_get_max_threads();
+    int limit = 4 * omp_get_num_procs();
+
+    if (n <= 0)
+        n = omp_get_max_threads();
+    if (n > limit)
+        n = limit;
+    return (size_t)n <= n_items ? n : n_items > 0 ? (int)n_items : 1;
 #else
     (void)n;
+    (void)n_items;
     return 1;
 #endif
 }
@@ -32,9 +39,9 @@ int oqt__thread_index(void)
 #endif
 }
 
-int oqt__blas_callers(int n)
+int oqt__blas_callers(int n, size_t n_items)
 {
-    return oqt__blas_control_get()->kind == OQT_BLAS_SERIAL ? 1 : oqt__threads(n);
+    return oqt__blas_control_get()->kind == OQT_BLAS_SERIAL ? 1 : oqt__threads(n, n_items);
 }
 
 /* ---- which BLAS ---- */

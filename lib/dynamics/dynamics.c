@@ -152,6 +152,16 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
     if (opt->struct_size != sizeof *opt)
         return oqt__fail(err, OQT_EINVAL, "dynamics options of %zu bytes, expected %zu", opt->struct_size,
                          sizeof *opt);
+    if (opt->split != OQT_SPLIT_SYMMETRIC && opt->split != OQT_SPLIT_LIST)
+        return oqt__fail(err, OQT_EINVAL, "unknown order of process tensors %d", (int)opt->split);
+    if (opt->n_threads < 0)
+        return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
+    for (size_t i = 0; i < n; i++)
+        if (!systems[i])
+            return oqt__fail(err, OQT_EINVAL, "system %zu is missing", i);
+    for (size_t e = 0; e < n_pt; e++)
+        if (!pts[e])
+            return oqt__fail(err, OQT_EINVAL, "process tensor %zu is missing", e);
     if (!(opt->dt >= 0.0) || !isfinite(opt->dt) || (n_pt == 0 && opt->dt == 0.0))
         return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", opt->dt);
     if (n_pt > 0 && opt->dt != 0.0 && opt->dt != pts[0]->dt)
@@ -408,7 +418,8 @@ static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y
 {
     const oqt_pt *pt = dyn->pt[e];
     size_t d = dyn->d, block = dyn->bonds * dyn->n_col, before = 1, after = dyn->n_col;
-    int n_threads = (double)block * (double)pt->chi > PARALLEL_WORK ? oqt__blas_callers(dyn->n_threads) : 1;
+    int n_threads =
+        (double)block * (double)pt->chi > PARALLEL_WORK ? oqt__blas_callers(dyn->n_threads, d * d) : 1;
 
     (void)n_threads; /* a serial build has no use for it */
     for (size_t f = 0; f < e; f++)
@@ -444,8 +455,8 @@ static void read_state(oqt_dynamics *dyn)
         for (size_t a = 0; a < d2; a++)
             rho[a] = dyn->y[a * block + b];
         drift = fabs(trace_of(rho, dyn->d) - dyn->trace0[b]);
-        if (!(drift <= dyn->stats.trace_drift))
-            dyn->stats.trace_drift = drift;
+        if (isnan(drift) || drift > dyn->stats.trace_drift)
+            dyn->stats.trace_drift = drift; /* and a NaN stays */
     }
 }
 

@@ -127,8 +127,8 @@ void oqt__state_space_release(oqt__state_space *model);
  * @param[in]  h1      the same at k = I_i + I_j + 2
  * @param[in]  tol     keep gains above it (absolute)
  *
- * Poles on or outside the unit circle are reflected to just inside it. Source: U.3 of the uniform process
- * tensor, docs/theory.md.
+ * Poles that rounding puts on or outside the unit circle are scaled to just inside it; for those farther out
+ * the order is lowered. Source: docs/theory.md, eq. (7).
  */
 oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *idx, size_t n_in,
                         const double *h0, const double *h1, double tol, oqt_error *err);

@@ -1,19 +1,19 @@
 /* psd.c - factors of graded positive semidefinite matrices. */
+#include "linalg/fortran.h"
 #include "linalg/linalg.h"
 
 #include <math.h>
-
-void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t uplo_len);
 
 oqt_status oqt__psd_factor(double *z, const double *m, size_t ld, const double *scale, size_t n,
                            oqt_error *err)
 {
     oqt_status st = oqt__lapack_size(n, "a metric", err);
     double *copy = NULL, mean = 0.0;
-    int size = (int)n, info = 1;
+    int size = 0, info = 1;
 
     if (st != OQT_OK || n == 0)
         return st;
+    size = lapack_int(n);
     copy = oqt__doubles(n * n);
     if (!copy)
         return oqt__no_memory(err, "a metric");

@@ -313,13 +313,16 @@ oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const do
     double *real = oqt__doubles(n * n), *rotation = oqt__doubles(n * n), *work = oqt__doubles(n * n);
     oqt_complex *rotated = oqt__calloc(n * n, sizeof *rotated);
     double largest = 0.0, scale = 0.0, span = 0.0;
+    oqt__blas_guard guard = {false};
     bool ok = real && rotation && work && rotated;
 
     if (ok) {
+        oqt__blas_enter(&guard);
         oqt__system_generator(real, system);
         oqt__herm_rotation(rotation, u, d);
         oqt__gemm(false, false, n, n, n, 1.0, rotation, n, real, n, 0.0, work, n);
         oqt__gemm(false, true, n, n, n, 1.0, work, n, rotation, n, 0.0, real, n);
+        oqt__blas_leave(&guard);
         oqt__herm_superop_to_complex(rotated, real, d);
         for (size_t i = 0; i < d; i++)
             span = fmax(span, fabs(o[i]));

@@ -102,7 +102,7 @@ static oqt_status enumerate(struct fock *fock, const oqt__state_space *model, do
                                                     .last = mode,
                                                     .particles = p + 1})) != OQT_OK)
                     return st;
-                if (fock->n > 8 * max_states)
+                if (fock->n / 8 > max_states)
                     goto sort; /* far beyond what will be kept */
             }
         first = end;

@@ -169,7 +169,7 @@ oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, 
     struct job *jobs = oqt__calloc(2 * n_class, sizeof *jobs);
     double *sums = oqt__doubles(2 * nn);
     /* below that size a product takes less time than a barrier */
-    int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads);
+    int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads, 2 * n_class);
     bool ok = jobs && sums;
     oqt_status st = OQT_OK;
 

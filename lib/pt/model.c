@@ -1,6 +1,8 @@
 /* model.c - how long a bath remembers, and a state-space model of it. */
 #include "pt/model.h"
 
+#include "bath/bath_priv.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,7 @@ enum {
     PER_DECADE = 24,  /* then so many for each decade              */
     MIN_MEMORY = 128, /* steps                                     */
     MAX_MEMORY = 1 << 20,
-    PROBES = 4, /* indices looked at in each octave          */
+    PROBES = 16, /* indices looked at in each octave          */
     MAX_SAMPLES = N_DENSE + 8 * PER_DECADE
 };
 
@@ -30,46 +32,55 @@ static void input_weights(double r[2], const oqt__legs *legs)
     r[1] = fmax(sqrt(sp2), 1e-3 * r[0]);
 }
 
-/* Steps after which k |eta_k| is below tol: the first power of two whose octave is quiet. */
-static oqt_status memory_length(size_t *out, const oqt_bath *bath, double dt, const double r[2],
-                                size_t n_steps, double tol, int n_threads, oqt_error *err)
+/* |eta| in the units of the gains. */
+static double size_of(double re, double im, const double r[2])
 {
-    size_t limit = MAX_MEMORY, octave = 0;
-    double largest = 0.0;
+    return r[0] * hypot(r[0] * re, r[1] * im);
+}
+
+/* Steps after which k |eta_k| stays below tol: a power of two, behind the last octave that is not quiet. All
+ * octaves are looked at, since memories can come back. */
+static oqt_status memory_length(size_t *out, size_t limit, const oqt_bath *bath, double dt, const double r[2],
+                                double tol, int n_threads, double *last, oqt_error *err)
+{
+    static const double GOLDEN = 0.6180339887498949;
     uint64_t k[PROBES];
     oqt_complex eta[PROBES];
 
-    /* Nobody sees what is farther back than the first step. */
-    if (n_steps > 0 && n_steps < limit / 2)
-        limit = 2 * n_steps > MIN_MEMORY ? 2 * n_steps : MIN_MEMORY;
-    for (octave = 7; ((size_t)1 << octave) < limit; octave++) {
+    *out = MIN_MEMORY;
+    *last = 0.0;
+    for (size_t start = MIN_MEMORY; start < limit; start *= 2) {
         oqt_status st;
 
-        largest = 0.0;
         for (size_t i = 0; i < PROBES; i++)
-            k[i] = (uint64_t)((double)((size_t)1 << octave) * exp2((double)i / PROBES)) + i;
+            k[i] = (uint64_t)((double)start * exp2(fmod((double)i * GOLDEN, 1.0)));
         if ((st = oqt_bath_eta(eta, bath, dt, PROBES, k, n_threads, err)) != OQT_OK)
             return st;
-        for (size_t i = 0; i < PROBES; i++)
-            largest = fmax(largest, (double)k[i] * hypot(r[0] * eta[i].re, r[1] * eta[i].im) * r[0]);
-        if (largest < 0.1 * tol)
-            break;
-    }
-    if (n_steps == 0 && ((size_t)1 << octave) >= limit) {
-        oqt_status st;
+        *last = 0.0;
+        for (size_t i = 0; i < PROBES; i++) {
+            double size = size_of(eta[i].re, eta[i].im, r);
 
-        k[0] = 1;
-        if ((st = oqt_bath_eta(eta, bath, dt, 1, k, n_threads, err)) != OQT_OK)
-            return st;
-        if (largest > LASTING * (double)limit * r[0] * hypot(r[0] * eta[0].re, r[1] * eta[0].im))
-            return oqt__fail(err, OQT_EINVAL,
-                             "bath still remembers after %zu steps; the number of steps must be given",
-                             limit);
+            *last = fmax(*last, size);
+            if ((double)k[i] * size > 0.1 * tol)
+                *out = 2 * start;
+        }
     }
-    *out = (size_t)1 << octave;
     if (*out > limit)
         *out = limit;
     return OQT_OK;
+}
+
+/* A bath that never forgets has no memory that ends; it can be fitted for a known number of steps only. */
+static oqt_status check_lasting(const oqt_bath *bath, double dt, const double r[2], double last,
+                                oqt_error *err)
+{
+    uint64_t one = 1;
+    oqt_complex eta;
+    oqt_status st = oqt_bath_eta(&eta, bath, dt, 1, &one, 1, err);
+
+    if (st == OQT_OK && (bath->kind == OQT__BATH_MODES || last > LASTING * size_of(eta.re, eta.im, r)))
+        st = oqt__fail(err, OQT_EINVAL, "bath does not forget; the number of steps must be given");
+    return st;
 }
 
 static size_t sample_indices(uint64_t *idx, size_t memory)
@@ -91,60 +102,48 @@ static size_t sample_indices(uint64_t *idx, size_t memory)
     return n;
 }
 
-/* Largest |eta_k - model| for k = 1 .. 64 and then on a geometric grid that misses the samples. */
+/* Largest |eta_k - model|, in the units of the gains, for k = 1 .. 64 and then on a geometric grid that
+ * misses the samples and goes on to the limit, also where the memory was taken to have ended. */
 static oqt_status measure_fit(double *out, const oqt__state_space *m, const oqt_bath *bath, double dt,
-                              size_t memory, int n_threads, oqt_error *err)
+                              const double r[2], size_t limit, int n_threads, oqt_error *err)
 {
     enum { MAX_PROBES = 256 };
     uint64_t k[MAX_PROBES];
     oqt_complex eta[MAX_PROBES];
-    size_t n = 0, power_of = 0;
-    double *power = oqt__doubles(m->n * m->n), *next = oqt__doubles(m->n * m->n);
-    double *x = oqt__doubles(2 * m->n), *y = oqt__doubles(2 * m->n);
+    size_t n = 0;
+    double *power = oqt__doubles(OQT__POWERS * m->n * m->n);
+    double *x = oqt__copy(m->b, 2 * m->n, sizeof *x), *y = oqt__doubles(2 * m->n);
     oqt_status st = OQT_OK;
 
-    if (!power || !next || !x || !y) {
+    if (!power || !x || !y) {
         st = oqt__no_memory(err, "a fit");
         goto done;
     }
-    while (n < 64 && n < memory) {
+    while (n < 64 && n < limit) {
         k[n] = n + 1;
         n++;
     }
-    while (n < MAX_PROBES && (double)k[n - 1] * 1.11 + 2.0 < (double)memory) {
+    while (n < MAX_PROBES && (double)k[n - 1] * 1.11 + 2.0 < (double)limit) {
         k[n] = (uint64_t)((double)k[n - 1] * 1.11) + 2;
         n++;
     }
     if ((st = oqt_bath_eta(eta, bath, dt, n, k, n_threads, err)) != OQT_OK)
         goto done;
+    memcpy(power, m->a, m->n * m->n * sizeof *power);
+    oqt__pt_fill_powers(power, m->n);
     *out = 0.0;
-    memcpy(x, m->b, 2 * m->n * sizeof *x); /* x = A^(k-1) B, n x 2 */
-    for (size_t i = 0; i < n; i++) {
-        uint64_t gap = i == 0 ? 0 : k[i] - k[i - 1];
+    for (size_t i = 0; i < n; i++) { /* x = A^(k-1) B, n x 2 */
         double re = 0.0, im = 0.0;
 
-        /* x <- A^gap x by the binary powers of A; they are formed anew only when the gap grows. */
-        for (power_of = 0; gap >> power_of; power_of++) {
-            if (power_of == 0) {
-                memcpy(power, m->a, m->n * m->n * sizeof *power);
-            } else {
-                oqt__gemm(false, false, m->n, m->n, m->n, 1.0, power, m->n, power, m->n, 0.0, next, m->n);
-                memcpy(power, next, m->n * m->n * sizeof *power);
-            }
-            if ((gap >> power_of) & 1) {
-                oqt__gemm(false, false, m->n, 2, m->n, 1.0, power, m->n, x, 2, 0.0, y, 2);
-                memcpy(x, y, 2 * m->n * sizeof *x);
-            }
-        }
+        oqt__pt_apply_power(x, y, power, m->n, 2, i == 0 ? 0 : k[i] - k[i - 1]);
         for (size_t j = 0; j < m->n; j++) {
             re += m->c[j] * x[2 * j];
             im -= m->c[j] * x[2 * j + 1];
         }
-        *out = fmax(*out, hypot(eta[i].re - re, eta[i].im - im));
+        *out = fmax(*out, size_of(eta[i].re - re, eta[i].im - im, r));
     }
 done:
     oqt__free(power);
-    oqt__free(next);
     oqt__free(x);
     oqt__free(y);
     return st;
@@ -210,12 +209,16 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
                              const oqt__legs *legs, size_t n_steps, double tol, int n_threads, oqt_error *err)
 {
     uint64_t idx[MAX_SAMPLES];
-    double r[2], *h0 = NULL, *h1 = NULL;
-    size_t memory = 0, n;
+    double r[2], last, *h0 = NULL, *h1 = NULL;
+    size_t memory = 0, limit = MAX_MEMORY, n;
     oqt_status st;
 
     input_weights(r, legs);
-    if ((st = memory_length(&memory, bath, dt, r, n_steps, tol, n_threads, err)) != OQT_OK)
+    /* Nobody sees what is farther back than the first step. */
+    if (n_steps > 0 && n_steps < limit / 2)
+        limit = 2 * n_steps > MIN_MEMORY ? 2 * n_steps : MIN_MEMORY;
+    if ((st = memory_length(&memory, limit, bath, dt, r, tol, n_threads, &last, err)) != OQT_OK ||
+        (n_steps == 0 && (st = check_lasting(bath, dt, r, last, err)) != OQT_OK))
         return st;
     n = sample_indices(idx, memory);
     h0 = oqt__doubles(2 * n * n);
@@ -232,7 +235,7 @@ oqt_status oqt__memory_model(oqt__state_space *model, double *fit_error, const o
         model->b[2 * i] /= r[0];
         model->b[2 * i + 1] /= r[1];
     }
-    st = measure_fit(fit_error, model, bath, dt, memory, n_threads, err);
+    st = measure_fit(fit_error, model, bath, dt, r, limit, n_threads, err);
 done:
     oqt__free(h0);
     oqt__free(h1);

@@ -8,7 +8,8 @@
  * Model with Re eta_k = C A^(k-1) b_1 and -Im eta_k = C A^(k-1) b_2, balanced for the weights r1, r2 of the
  * two inputs, so that its gains are those of the influence functional.
  *
- * @param[out] fit_error  largest |eta_k - model| on k that were not fitted
+ * @param[out] fit_error  largest |eta_k - model| on k that were not fitted, in the units of the gains:
+ *                        r1 |(r1 Re, r2 Im)|
  * @param[in]  n_steps    number of steps of interest, 0 for any
  * @param[in]  tol        keep gains above it
  */

@@ -69,7 +69,7 @@ oqt_status oqt__path_test(double *error, const oqt_pt *pt, const oqt_complex *et
     path = oqt__calloc(n_paths * n, sizeof *path);
     log_f = oqt__calloc(n_paths * n, sizeof *log_f);
     if (err2 && x && path && log_f) {
-        n_threads = oqt__blas_callers(n_threads);
+        n_threads = oqt__blas_callers(n_threads, n_paths);
 #pragma omp parallel for default(none) shared(n_paths, n, n_legs, path, log_f, err2, x, pt, eta, lam)        \
     schedule(dynamic) num_threads(n_threads)
         for (size_t p = 0; p < n_paths; p++) {
@@ -85,8 +85,8 @@ oqt_status oqt__path_test(double *error, const oqt_pt *pt, const oqt_complex *et
 
             for (size_t p = 0; p < n_paths; p++)
                 sum += err2[p * n + k];
-            if (!(sum / (double)n_paths <= largest))
-                largest = sum / (double)n_paths;
+            if (isnan(sum) || sum / (double)n_paths > largest)
+                largest = sum / (double)n_paths; /* and a NaN stays */
         }
         *error = sqrt(largest);
     }

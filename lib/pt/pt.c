@@ -14,7 +14,7 @@ static const double LAM_MIN = 0.8, LAM_MAX = 0.99, LAM_DEFAULT = 0.9, LAM_LIMIT 
  */
 static const double TOLERANCE_MIN = 1e-12;
 
-enum { PATH_STEPS_DEFAULT = 128, PATH_STEPS_MAX = 2048, MAX_BOND_DEFAULT = 640 };
+enum { PATH_STEPS_DEFAULT = 128, PATH_STEPS_MAX = 2048, MAX_BOND_DEFAULT = 640, MAX_BOND_LIMIT = 1 << 20 };
 
 void oqt_pt_destroy(oqt_pt *pt)
 {
@@ -119,21 +119,27 @@ void oqt__pt_fill_powers(double *power, size_t n)
                   power + p * nn, n);
 }
 
-/* tail_c A^n tail_b by the binary digits of n; x and y are scratch of n_tail. */
-static double tail(const oqt_pt *pt, uint64_t n, double *x, double *y)
+void oqt__pt_apply_power(double *x, double *y, const double *power, size_t m, size_t cols, uint64_t n)
 {
-    size_t m = pt->n_tail;
-    double sum = 0.0;
-
-    if (n >> OQT__POWERS)
-        return 0.0;
-    memcpy(x, pt->tail_b, m * sizeof *x);
+    if (n >> OQT__POWERS) {
+        memset(x, 0, m * cols * sizeof *x);
+        return;
+    }
     for (size_t p = 0; n >> p; p++)
         if ((n >> p) & 1) {
-            oqt__gemv(false, m, m, 1.0, pt->tail_power + p * m * m, m, x, 0.0, y);
-            memcpy(x, y, m * sizeof *x);
+            oqt__gemm(false, false, m, cols, m, 1.0, power + p * m * m, m, x, cols, 0.0, y, cols);
+            memcpy(x, y, m * cols * sizeof *x);
         }
-    for (size_t i = 0; i < m; i++)
+}
+
+/* tail_c A^n tail_b; x and y are scratch of n_tail. */
+static double tail(const oqt_pt *pt, uint64_t n, double *x, double *y)
+{
+    double sum = 0.0;
+
+    memcpy(x, pt->tail_b, pt->n_tail * sizeof *x);
+    oqt__pt_apply_power(x, y, pt->tail_power, pt->n_tail, 1, n);
+    for (size_t i = 0; i < pt->n_tail; i++)
         sum += pt->tail_c[i] * x[i];
     return sum;
 }
@@ -162,6 +168,7 @@ void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *
 
 oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err)
 {
+    oqt__blas_guard guard = {false};
     double *scratch;
 
     if (pt->info.n_steps != SIZE_MAX && step >= pt->info.n_steps)
@@ -170,7 +177,9 @@ oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step,
     scratch = oqt__doubles(2 * pt->n_tail);
     if (!scratch)
         return oqt__no_memory(err, "leg factors");
+    oqt__blas_enter(&guard);
     oqt__pt_factors(out, pt, step, scratch);
+    oqt__blas_leave(&guard);
     oqt__free(scratch);
     return OQT_OK;
 }
@@ -232,6 +241,10 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
     if (opt->struct_size != sizeof *opt)
         return oqt__fail(err, OQT_EINVAL, "process-tensor options of %zu bytes, expected %zu",
                          opt->struct_size, sizeof *opt);
+    if (opt->method != OQT_PT_AUTO && opt->method != OQT_PT_UNIFORM && opt->method != OQT_PT_DEPHASING)
+        return oqt__fail(err, OQT_EINVAL, "unknown method %d", (int)opt->method);
+    if (opt->n_threads < 0)
+        return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
     if (!(opt->tolerance >= TOLERANCE_MIN) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g", TOLERANCE_MIN,
                          opt->tolerance);
@@ -262,7 +275,9 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                .n_iter = tol <= 1e-9   ? 32
                                          : tol <= 1e-8 ? 24
                                                        : 16,
-                               .max_bond = opt->max_bond > 0 ? opt->max_bond : MAX_BOND_DEFAULT,
+                               .max_bond = opt->max_bond == 0               ? MAX_BOND_DEFAULT
+                                           : opt->max_bond > MAX_BOND_LIMIT ? MAX_BOND_LIMIT
+                                                                            : opt->max_bond,
                                .n_steps = opt->n_steps,
                                .n_threads = opt->n_threads,
                                .progress = opt->progress};

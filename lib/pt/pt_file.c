@@ -477,6 +477,7 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
 {
     struct reader r = {.file = -1};
     struct quiet quiet;
+    oqt__blas_guard guard = {false};
     unsigned char *image = NULL;
     hid_t access;
     oqt_pt *pt;
@@ -490,6 +491,7 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
         oqt__free(image);
         return oqt__no_memory(err, "a process tensor");
     }
+    oqt__blas_enter(&guard); /* always before HDF5, so that no two threads wait for each other */
     enter_hdf5(&quiet);
     access = H5Pcreate(H5P_FILE_ACCESS);
     ok = H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
@@ -499,6 +501,7 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
         H5Fclose(r.file);
     H5Pclose(access);
     leave_hdf5(&quiet);
+    oqt__blas_leave(&guard);
     oqt__free(image);
     if (!ok) {
         oqt_pt_destroy(pt);

@@ -52,6 +52,10 @@ void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *
 /** Fill the powers A^2, A^4, .. behind A, n x n each, OQT__POWERS in all. */
 void oqt__pt_fill_powers(double *power, size_t n);
 
+/** x <- A^n x for x of m x cols, from the powers of A; y is scratch of the same size. Zero for n >=
+ * 2^OQT__POWERS. */
+void oqt__pt_apply_power(double *x, double *y, const double *power, size_t m, size_t cols, uint64_t n);
+
 /** Parameters of the uniform builder; tests set them one by one, oqt_pt_create by rule. */
 typedef struct {
     double tolerance;

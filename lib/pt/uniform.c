@@ -18,7 +18,7 @@
  * iterations on long paths, and then they are not. */
 static const double WEIGHT_LIMIT = 100.0;
 
-enum { MAX_ATTEMPTS = 5 };
+enum { MAX_ATTEMPTS = 5, MAX_SQUARINGS = 14 };
 
 /* The tensors of one level and the environments of its bond. */
 struct bond {
@@ -114,25 +114,25 @@ static oqt_status truncate_block(struct block *block, struct builder *b, const d
     double *scale = oqt__doubles(m);
     oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond};
     oqt__trunc_record record = {0};
-    oqt__svd svd;
+    oqt__svd svd = {0};
     oqt_status st;
 
     if (!x || !y || !cross || !scale) {
         st = oqt__no_memory(err, "a truncation");
         goto done;
     }
-    if ((st = factor_block(y, block, right, &b->bond.level, scale, err)) != OQT_OK ||
-        (st = factor_block(x, block, left, &b->bond.level, scale, err)) != OQT_OK)
-        goto done;
-    oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
-    if ((st = oqt__svd_trunc(&svd, &b->ws, cross, m, m, &rule, &record, err)) != OQT_OK)
-        goto done;
-    if (svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT)) {
-        b->diverged = true;
-        st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges (weight %.1e at %zu states)",
-                       svd.s[0], b->bond.level.n);
-        goto done;
+    if ((st = factor_block(y, block, right, &b->bond.level, scale, err)) == OQT_OK &&
+        (st = factor_block(x, block, left, &b->bond.level, scale, err)) == OQT_OK) {
+        oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
+        st = oqt__svd_trunc(&svd, &b->ws, cross, m, m, &rule, &record, err);
     }
+    /* A metric that grew is not positive, not finite, or has weights far above one. */
+    if (st == OQT_ECONV || st == OQT_EINVAL || (st == OQT_OK && svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT))) {
+        b->diverged = true;
+        st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges at %zu states", b->bond.level.n);
+    }
+    if (st != OQT_OK)
+        goto done;
     oqt__trunc_add(&b->record, &record);
     block->rank = block->kept = svd.rank;
     block->right = oqt__doubles(m * svd.rank);
@@ -239,7 +239,10 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
 
         if (even->kept + odd->kept == 0)
             break;
-        (drop_odd ? odd : even)->kept--;
+        struct block *shorter = drop_odd ? odd : even;
+        double weight = shorter->weight[--shorter->kept];
+
+        b->record.discarded_weight += weight * weight;
         b->limited = true;
     }
     st = assemble_projectors(out, blocks, n, err);
@@ -490,6 +493,8 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
     if (st != OQT_OK || (st = start_environments(b, err)) != OQT_OK ||
         (st = compress(b, par->n_squarings, tol0, par->n_iter0, err)) != OQT_OK)
         return st;
+    /* amplitudes double at every later squaring, their squares grow fourfold */
+    b->discarded = ldexp(b->record.discarded_weight, 2 * (int)par->n_squarings);
     for (size_t j = 0; j < par->n_squarings; j++) {
         double tol = level_tolerance(par, j);
         double before = b->record.discarded_weight;
@@ -497,7 +502,6 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
         if ((st = square(b, par->presel * tol, err)) != OQT_OK ||
             (st = compress(b, par->n_squarings - 1 - j, tol, par->n_iter, err)) != OQT_OK)
             return st;
-        /* amplitudes double at every later squaring, their squares grow fourfold */
         b->discarded += ldexp(b->record.discarded_weight - before, 2 * (int)(par->n_squarings - 1 - j));
     }
     return OQT_OK;
@@ -606,16 +610,19 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
                                 1e-2 * par.tolerance, par.n_threads, err)) != OQT_OK)
         goto done;
     if (!(pt->info.fit_error < par.tolerance)) {
-        st = oqt__fail(
-            err, OQT_ECONV,
-            "memory of the bath does not fit a model of %zu modes: error %.1e of eta at tolerance %.1e",
-            model.n, pt->info.fit_error, par.tolerance);
+        st = oqt__fail(err, OQT_ECONV,
+                       "memory of the bath does not fit a model of %zu modes: error %.1e at tolerance %.1e",
+                       model.n, pt->info.fit_error, par.tolerance);
         goto done;
     }
     /* Each weak copy should have less than about 1/16 of a particle. */
-    if (model.n > 0)
-        while (par.n_squarings < 24 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)
-            par.n_squarings++;
+    while (model.n > 0 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)
+        if (++par.n_squarings > MAX_SQUARINGS) {
+            st = oqt__fail(err, OQT_ECONV,
+                           "coupling is too strong: %.1e quanta in the bath at a time step of %g",
+                           model.gain[0], pt->dt);
+            goto done;
+        }
     b.eta0 = eta[0];
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         release_levels(&b);
@@ -626,7 +633,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         /* Look at a shorter window of shorter paths. */
         par.n_iter = par.n_iter / 2 + 1;
         par.n_iter0 = par.n_iter0 / 2 + 1;
-        par.lam = fmax(0.5, 1.0 - 2.0 * (1.0 - par.lam));
+        par.lam = fmin(par.lam, fmax(0.5, 1.0 - 2.0 * (1.0 - par.lam)));
     }
     if (st != OQT_OK || (st = finish(pt, &b, err)) != OQT_OK)
         goto done;
