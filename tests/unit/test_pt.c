@@ -307,6 +307,7 @@ static oqt__legs legs_of(size_t d, const double *o)
 }
 
 static const double halves[2] = {0.5, -0.5};
+static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
 
 /* Largest |eta_k - C A^(k-1) B| for k = 1 .. n, by plain products. */
 static double fit_by_hand(const oqt__state_space *m, const oqt_bath *bath, double dt, size_t n)
@@ -1616,6 +1617,117 @@ static void check_einval(const struct arguments *a, const char *text)
     ck_assert_int_eq(oqt_pt_create(&out, a->bath, a->d, a->coupling, a->dt, &a->opt, NULL), OQT_EINVAL);
 }
 
+/* Only alpha times the square of the coupling counts. */
+START_TEST(scaling_the_coupling_against_the_bath_changes_nothing)
+{
+    const double scale[] = {1e-4, 1e-2, 1.0, 37.0, 1e4};
+    oqt_pt_info first = {0};
+
+    for (size_t i = 0; i < sizeof scale / sizeof *scale; i++) {
+        const double s = scale[i];
+        const oqt_complex coupling[4] = {{0.5 * s, 0}, {0, 0}, {0, 0}, {-0.5 * s, 0}};
+        oqt_bath *bath = ohmic(0.23 / (s * s), 4.1, 0.37);
+        oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+        oqt_pt_info info;
+        oqt_pt *pt = NULL;
+        oqt_error err = {0};
+
+        opt.tolerance = 1e-5;
+        opt.n_threads = 1;
+        ASSERT_OK(oqt_pt_create(&pt, bath, 2, coupling, 0.083, &opt, &err), err);
+        oqt_pt_get_info(&info, pt);
+        if (i == 0)
+            first = info;
+        ck_assert_uint_eq(info.bond_dimension, first.bond_dimension);
+        ck_assert_uint_eq(info.n_modes, first.n_modes);
+        ck_assert_double_eq_tol(info.path_error, first.path_error, 0.05 * first.path_error);
+        ck_assert_double_le(info.fit_error, 1e-6);
+        oqt_pt_destroy(pt);
+        oqt_bath_destroy(bath);
+    }
+}
+END_TEST
+
+/* 40 equidistant modes come back after 2 pi / 0.12 = 52.4, step 1047, long after they seemed gone. */
+START_TEST(a_memory_that_comes_back_is_not_lost_silently)
+{
+    double w[40], g[40];
+    oqt_bath *bath = NULL;
+    oqt_error err = {0};
+
+    for (size_t k = 0; k < 40; k++) {
+        w[k] = 0.12 * (double)(k + 1);
+        g[k] = sqrt(0.03 * w[k] * w[k] * w[k] * exp(-w[k] * w[k] / 4.0) * 0.12);
+    }
+    ASSERT_OK(oqt_bath_create_modes(&bath, 40, w, g, 1.0, &err), err);
+    for (size_t n_steps = 0; n_steps <= 1500; n_steps += 1500) {
+        const oqt_complex h[4] = {{0.3, 0}, {0, 0}, {0, 0}, {-0.3, 0}};
+        oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+        oqt_system *system = NULL;
+        oqt_pt *pt = NULL;
+        oqt_pt_info info;
+        oqt_status st;
+
+        ASSERT_OK(oqt_system_create(&system, 2, h, &err), err);
+        opt.method = OQT_PT_UNIFORM;
+        opt.system = system;
+        opt.n_steps = n_steps;
+        opt.tolerance = 1e-4;
+        opt.max_bond = 40;
+        st = oqt_pt_create(&pt, bath, 2, half_z, 0.05, &opt, &err);
+        if (n_steps == 0)
+            ck_assert_int_eq(st, OQT_EINVAL);
+        if (st == OQT_OK) { /* the fit has to know of the revival, then the estimate does */
+            oqt_pt_get_info(&info, pt);
+            ck_assert_double_lt(info.fit_error, 1e-4);
+        } else {
+            ck_assert(st == OQT_EINVAL || st == OQT_ECONV);
+        }
+        oqt_pt_destroy(pt);
+        oqt_system_destroy(system);
+    }
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+START_TEST(a_huge_limit_on_the_bond_is_no_limit)
+{
+    oqt_bath *bath = ohmic(0.1, 5.0, 0.5);
+    const size_t limit[] = {0, (size_t)1 << 61, SIZE_MAX};
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < 3; i++) {
+        oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+        oqt_pt *pt = NULL;
+        oqt_pt_info info;
+
+        opt.tolerance = 1e-4;
+        opt.max_bond = limit[i];
+        ASSERT_OK(oqt_pt_create(&pt, bath, 2, half_z, 1.0 / 16.0, &opt, &err), err);
+        oqt_pt_get_info(&info, pt);
+        ck_assert_uint_ge(info.bond_dimension, 8);
+        ck_assert_uint_le(info.bond_dimension, 11);
+        ck_assert_int_eq(info.state_limit_hit, 0);
+        oqt_pt_destroy(pt);
+    }
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+START_TEST(couplings_beyond_all_bounds_are_refused)
+{
+    const oqt_complex coupling[4] = {{4e3, 0}, {0, 0}, {0, 0}, {-4e3, 0}};
+    oqt_bath *bath = ohmic(0.1, 5.0, 0.5);
+    oqt_pt *pt = NULL;
+    oqt_error err = {0};
+
+    ck_assert_int_eq(oqt_pt_create(&pt, bath, 2, coupling, 0.1, NULL, &err), OQT_ECONV);
+    ck_assert_msg(strstr(err.text, "coupling is too strong") != NULL, "%s", err.text);
+    ck_assert(pt == NULL);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 START_TEST(bad_arguments_are_named)
 {
     oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
@@ -1771,6 +1883,10 @@ int main(void)
     tcase_add_test(tc, a_build_can_be_canceled_at_every_call);
     tcase_add_test(tc, every_allocation_of_a_build_may_fail);
     tcase_add_test(tc, every_allocation_around_files_may_fail);
+    tcase_add_test(tc, scaling_the_coupling_against_the_bath_changes_nothing);
+    tcase_add_test(tc, a_memory_that_comes_back_is_not_lost_silently);
+    tcase_add_test(tc, a_huge_limit_on_the_bond_is_no_limit);
+    tcase_add_test(tc, couplings_beyond_all_bounds_are_refused);
     tcase_add_test(tc, bad_arguments_are_named);
     tcase_add_test(tc, a_failing_bath_is_told);
     suite_add_tcase(suite, tc);
