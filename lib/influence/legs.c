@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static const double DEGENERACY_TOL = 1e-11;
+#include "liouville/hermitian.h"
 
 void oqt__legs_release(oqt__legs *legs)
 {
@@ -83,7 +83,7 @@ oqt_status oqt__legs_create(oqt__legs *legs, const double *o, size_t d, oqt_erro
         high = fmax(high, o[i]);
     }
     scale = fmax(fabs(low), fabs(high));
-    tol = DEGENERACY_TOL * scale;
+    tol = OQT__DEGENERACY_TOLERANCE * scale;
     next.shift = 0.5 * (low + high);
     if (fabs(next.shift) <= tol)
         next.shift = 0.0;

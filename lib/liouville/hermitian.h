@@ -11,6 +11,10 @@
 
 #include "core/core.h"
 
+/** Eigenvalues of a coupling closer than this times the largest |o| count as equal, wherever it matters: in
+ * the classes of legs and in deciding whether a system commutes with a coupling. */
+#define OQT__DEGENERACY_TOLERANCE 1e-11
+
 /** Coordinates of (rho + rho^+)/2 into x and of (rho - rho^+)/2i into y, d^2 each; y may be NULL. */
 void oqt__herm_from_matrix(double *x, double *y, const oqt_complex *rho, size_t d);
 

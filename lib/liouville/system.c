@@ -11,7 +11,6 @@ enum { MAX_DIMENSION = 1024 };
 /* Relative to the largest element. */
 #define HERMITICITY_TOLERANCE 1e-10
 #define COMMUTATION_TOLERANCE 1e-12
-#define DEGENERACY_TOLERANCE  1e-11
 
 struct oqt_system {
     size_t d;
@@ -333,8 +332,8 @@ oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const do
                 double size = hypot(rotated[a * n + b].re, rotated[a * n + b].im);
 
                 scale = fmax(scale, size);
-                if (fabs(o[a / d] - o[b / d]) > DEGENERACY_TOLERANCE * span ||
-                    fabs(o[a % d] - o[b % d]) > DEGENERACY_TOLERANCE * span)
+                if (fabs(o[a / d] - o[b / d]) > OQT__DEGENERACY_TOLERANCE * span ||
+                    fabs(o[a % d] - o[b % d]) > OQT__DEGENERACY_TOLERANCE * span)
                     sum += size;
             }
             largest = fmax(largest, sum);
