@@ -312,8 +312,8 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
         st = oqt__no_memory(err, "a batch");
         goto done;
     }
-    if ((st = check_tensors(dyn, n, systems, err)) != OQT_OK ||
-        (st = lay_out_columns(dyn, systems, initial, distinct, err)) != OQT_OK ||
+    if ((st = lay_out_columns(dyn, systems, initial, distinct, err)) != OQT_OK ||
+        (st = check_tensors(dyn, dyn->n_system, distinct, err)) != OQT_OK ||
         (st = allocate(dyn, err)) != OQT_OK)
         goto done;
     double dt = n_pt > 0 ? pts[0]->dt : opt->dt;
