@@ -182,14 +182,14 @@ static double worst_path(const oqt_pt *pt, const oqt_bath *bath, size_t n)
     return worst;
 }
 
-/* ---- U.14 T1: one mode ---- */
+/* ---- one mode ---- */
 
 struct t1_row {
     size_t step;
     double rho00, re01, im01;
 };
 
-/* Origin: docs on the uniform tensor, U.14 T1, converged to 1e-11 by a numpy prototype (eps = 1e-12). */
+/* Converged to 1e-11 by a numpy prototype of the construction (tolerance 1e-12). */
 static const struct t1_row t1_table[] = {
     {1, 0.997508628030, 0.001244178335, 0.049775543859},
     {5, 0.940269979451, 0.025080421274, 0.228923773006},
@@ -226,8 +226,8 @@ static double t1_deviation(const oqt_pt *pt)
     return worst;
 }
 
-/* Bonds are exactly those of U.14; the deviation may be twice the one stated, for the metric is iterated
- * from slightly different Hankel gains and another factorization. */
+/* Bonds are exactly those of the prototype; the deviation may be twice the one stated, for the metric is
+ * iterated from slightly different Hankel gains and another factorization. */
 START_TEST(single_mode_has_the_bonds_and_errors_of_the_prototype)
 {
     static const struct {
@@ -376,7 +376,7 @@ START_TEST(a_complex_exponential_is_two_modes)
     ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.05, &legs, 0, 1e-11, 0, &err), err);
     ck_assert_uint_eq(m.n, 2);
     /* Memory ends (e^-19) within the 32 samples taken one by one, so the sampled matrix is the dense one: the
-     * values of U.14 T2 to all digits given. */
+     * values of the prototype to all digits given. */
     ck_assert_double_eq_tol(m.gain[0], 9.804621e-4, 6e-11);
     ck_assert_double_eq_tol(m.gain[1], 2.164627e-4, 6e-11);
     ck_assert_double_le(fit, 1e-14);
