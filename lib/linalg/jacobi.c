@@ -4,6 +4,7 @@
  * end of the matrix and crashes where a page ends there. The matrices here are Hamiltonians and couplings,
  * small enough for Jacobi's method, which is also more accurate and leaves a diagonal matrix as it is.
  */
+#include "core/numbers.h"
 #include "linalg/linalg.h"
 
 #include <float.h>
@@ -12,15 +13,10 @@
 
 enum { MAX_SWEEPS = 40 };
 
-static oqt_complex multiply(oqt_complex a, oqt_complex b)
-{
-    return (oqt_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
 /* (x, y) := (c x - conj(s) y, s x + c y). */
 static void mix(oqt_complex *x, oqt_complex *y, double c, oqt_complex s)
 {
-    oqt_complex sx = multiply(s, *x), sy = multiply((oqt_complex){s.re, -s.im}, *y);
+    oqt_complex sx = oqt__mul(s, *x), sy = oqt__mul(oqt__conj(s), *y);
 
     *x = (oqt_complex){c * x->re - sy.re, c * x->im - sy.im};
     *y = (oqt_complex){sx.re + c * y->re, sx.im + c * y->im};
@@ -80,7 +76,7 @@ static void copy_vector(oqt_complex *out, size_t j, const oqt_complex *v, size_t
     size = hypot(v[at * n + k].re, v[at * n + k].im);
     phase = (oqt_complex){v[at * n + k].re / size, -v[at * n + k].im / size};
     for (size_t i = 0; i < n; i++)
-        out[i * n + j] = multiply(v[i * n + k], phase);
+        out[i * n + j] = oqt__mul(v[i * n + k], phase);
     out[at * n + j] = (oqt_complex){size, 0.0};
 }
 

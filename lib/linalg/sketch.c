@@ -7,6 +7,7 @@
  *
  * Q is kept as Q^T, row-major, one row after the other: to LAPACK these are the columns of Q.
  */
+#include "core/numbers.h"
 #include "linalg/fortran.h"
 #include "linalg/svd_priv.h"
 
@@ -35,16 +36,13 @@ typedef struct {
     uint64_t seed;
 } sketch;
 
-/* Sum of four uniform numbers: near enough to a normal one, with variance 1/3 (splitmix64). */
+/* Sum of four uniform numbers: near enough to a normal one, with variance 1/3. */
 static void random_numbers(double *out, size_t n, uint64_t *state)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+        uint64_t z = oqt__random_bits(state);
         double sum;
 
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        z ^= z >> 31;
         sum = (double)((z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48));
         out[i] = sum * 0x1p-16 - 2.0;
     }

@@ -5,6 +5,7 @@
  * more than two elements, and T S T^+ is formed block by block.
  */
 #include "liouville/hermitian.h"
+#include "core/numbers.h"
 
 #include <math.h>
 
@@ -37,16 +38,6 @@ static sparse_line basis_column(size_t a, size_t d)
     if (i < j)
         return (sparse_line){2, {a, j * d + i}, {{SQRT_HALF, 0.0}, {0.0, -SQRT_HALF}}};
     return (sparse_line){2, {j * d + i, a}, {{SQRT_HALF, 0.0}, {0.0, SQRT_HALF}}};
-}
-
-static oqt_complex multiply(oqt_complex a, oqt_complex b)
-{
-    return (oqt_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-static oqt_complex conjugate(oqt_complex a)
-{
-    return (oqt_complex){a.re, -a.im};
 }
 
 /* ---- matrices ---- */
@@ -121,7 +112,7 @@ void oqt__herm_superop(double *out, const oqt_complex *superop, size_t d)
 
             for (size_t p = 0; p < left.n; p++)
                 for (size_t q = 0; q < right.n; q++) {
-                    oqt_complex c = multiply(left.c[p], conjugate(right.c[q]));
+                    oqt_complex c = oqt__mul(left.c[p], oqt__conj(right.c[q]));
                     oqt_complex s = superop[left.at[p] * n + right.at[q]];
 
                     sum += c.re * s.re - c.im * s.im;
@@ -144,7 +135,7 @@ void oqt__herm_superop_to_complex(oqt_complex *out, const double *superop, size_
 
             for (size_t p = 0; p < left.n; p++)
                 for (size_t q = 0; q < right.n; q++) {
-                    oqt_complex c = multiply(conjugate(left.c[p]), right.c[q]);
+                    oqt_complex c = oqt__mul(oqt__conj(left.c[p]), right.c[q]);
                     double s = superop[left.at[p] * n + right.at[q]];
 
                     sum.re += c.re * s;
@@ -171,8 +162,8 @@ void oqt__herm_rotation(double *out, const oqt_complex *u, size_t d)
                     /* u^+ rho u: element (i d + j, k d + l) = conj(u_ki) u_lj. */
                     size_t i = left.at[p] / d, j = left.at[p] % d;
                     size_t k = right.at[q] / d, l = right.at[q] % d;
-                    oqt_complex c = multiply(left.c[p], conjugate(right.c[q]));
-                    oqt_complex s = multiply(conjugate(u[k * d + i]), u[l * d + j]);
+                    oqt_complex c = oqt__mul(left.c[p], oqt__conj(right.c[q]));
+                    oqt_complex s = oqt__mul(oqt__conj(u[k * d + i]), u[l * d + j]);
 
                     sum += c.re * s.re - c.im * s.im;
                 }

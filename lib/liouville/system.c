@@ -1,4 +1,5 @@
 /* system.c - Hamiltonian, Lindblad terms, propagator. */
+#include "core/numbers.h"
 #include "linalg/linalg.h"
 #include "liouville/hermitian.h"
 
@@ -17,16 +18,6 @@ struct oqt_system {
     double width;             /* of the spectrum of the Hamiltonian */
     oqt_complex *liouvillian; /* d^2 x d^2 */
 };
-
-static oqt_complex multiply(oqt_complex a, oqt_complex b)
-{
-    return (oqt_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-static oqt_complex conjugate(oqt_complex a)
-{
-    return (oqt_complex){a.re, -a.im};
-}
 
 /* ---- input ---- */
 
@@ -176,7 +167,7 @@ static void accumulate_dissipator(oqt_complex *liouvillian, double rate, const o
             oqt_complex sum = {0.0, 0.0};
 
             for (size_t m = 0; m < d; m++) {
-                oqt_complex z = multiply(conjugate(op[m * d + i]), op[m * d + k]);
+                oqt_complex z = oqt__mul(oqt__conj(op[m * d + i]), op[m * d + k]);
 
                 sum = (oqt_complex){sum.re + z.re, sum.im + z.im};
             }
@@ -188,7 +179,7 @@ static void accumulate_dissipator(oqt_complex *liouvillian, double rate, const o
 
             for (size_t k = 0; k < d; k++)
                 for (size_t l = 0; l < d; l++) {
-                    oqt_complex z = multiply(op[i * d + k], conjugate(op[j * d + l]));
+                    oqt_complex z = oqt__mul(op[i * d + k], oqt__conj(op[j * d + l]));
 
                     row[k * d + l].re += rate * z.re;
                     row[k * d + l].im += rate * z.im;

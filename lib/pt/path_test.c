@@ -4,17 +4,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/numbers.h"
+
 enum { PATHS = 40, SLOTS = 256, MIN_PATHS = 12 };
 
-/* splitmix64: small, and the same everywhere. */
 static double uniform(uint64_t *state)
 {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    return (double)(z >> 11) * 0x1p-53;
+    return (double)(oqt__random_bits(state) >> 11) * 0x1p-53;
 }
 
 static void draw_path(size_t *path, size_t n, size_t n_legs, size_t first, double lam, uint64_t seed)

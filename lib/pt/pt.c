@@ -79,6 +79,18 @@ oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, do
     return OQT_OK;
 }
 
+oqt_status oqt__pt_set_unit(oqt_pt *pt, oqt_error *err)
+{
+    pt->f = oqt__doubles(2 * pt->legs.n_class);
+    if (!pt->f)
+        return oqt__no_memory(err, "the process tensor");
+    for (size_t k = 0; k < pt->legs.n_class; k++)
+        pt->f[2 * k] = 1.0;
+    pt->chi = 1;
+    pt->info.bond_dimension = 1;
+    return OQT_OK;
+}
+
 /* ---- what a tensor is ---- */
 
 void oqt_pt_get_info(oqt_pt_info *out, const oqt_pt *pt)
@@ -195,12 +207,12 @@ static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_ste
                                   oqt_error *err)
 {
     double *t = oqt__doubles(n_steps);
-    oqt_status st;
+    oqt_status st = oqt__pt_set_unit(pt, err);
 
-    pt->chi = 1;
-    pt->f = oqt__doubles(2 * pt->legs.n_class);
+    if (st != OQT_OK)
+        goto done;
     pt->slope = oqt__calloc(n_steps, sizeof *pt->slope);
-    if (!t || !pt->f || !pt->slope) {
+    if (!t || !pt->slope) {
         st = oqt__no_memory(err, "the closed form");
         goto done;
     }
@@ -212,11 +224,8 @@ static oqt_status build_dephasing(oqt_pt *pt, const oqt_bath *bath, size_t n_ste
         pt->slope[n].re -= pt->slope[n - 1].re;
         pt->slope[n].im -= pt->slope[n - 1].im;
     }
-    for (size_t k = 0; k < pt->legs.n_class; k++)
-        pt->f[2 * k] = 1.0;
     pt->n_slope = n_steps;
     pt->info.n_steps = n_steps;
-    pt->info.bond_dimension = 1;
     pt->info.path_steps = n_steps;
 done:
     oqt__free(t);

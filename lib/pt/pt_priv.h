@@ -7,7 +7,7 @@
 #include "influence/influence.h"
 #include "linalg/linalg.h"
 
-/** Number of stored powers A^(2^j) of the memory model; steps beyond 2^20 see no memory of the start. */
+/** Number of stored powers A^(2^j) of the memory model; from step 2^21 on nothing is left of the start. */
 enum { OQT__POWERS = 21 };
 
 struct oqt_pt {
@@ -42,6 +42,10 @@ static inline const double *oqt__pt_imag(const oqt_pt *pt, size_t cls)
 {
     return pt->f + (2 * cls + 1) * pt->chi * pt->chi;
 }
+
+/** A bond of one and ones for all legs: what a tensor is whose influence lies outside it, or that has none.
+ */
+oqt_status oqt__pt_set_unit(oqt_pt *pt, oqt_error *err);
 
 /** Whether any step has leg factors other than one. */
 bool oqt__pt_has_factors(const oqt_pt *pt);

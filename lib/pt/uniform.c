@@ -570,19 +570,6 @@ static oqt_status keep_tail(oqt_pt *pt, const oqt__state_space *model, oqt_error
     return OQT_OK;
 }
 
-/* The tensor of a coupling whose eigenvalues are all equal: nothing happens but a phase that no leg has. */
-static oqt_status trivial(oqt_pt *pt, oqt_error *err)
-{
-    pt->chi = 1;
-    pt->f = oqt__doubles(2 * pt->legs.n_class);
-    if (!pt->f)
-        return oqt__no_memory(err, "the process tensor");
-    for (size_t k = 0; k < pt->legs.n_class; k++)
-        pt->f[2 * k] = 1.0;
-    pt->info.bond_dimension = 1;
-    return OQT_OK;
-}
-
 oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *params,
                                  oqt_error *err)
 {
@@ -597,7 +584,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     for (size_t k = 0; k < pt->legs.n_class; k++)
         acts = acts || pt->legs.om[k] > 0.0;
     if (!acts)
-        return trivial(pt, err);
+        return oqt__pt_set_unit(pt, err); /* all eigenvalues are equal */
     oqt__blas_enter(&guard);
     eta = oqt__calloc(par.path_steps, sizeof *eta);
     if (!eta) {
