@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/numbers.h"
 #include "liouville/hermitian.h"
 #include "pt/pt_priv.h"
 
@@ -63,72 +64,69 @@ void oqt_dynamics_destroy(oqt_dynamics *dyn)
 
 /* ---- creation ---- */
 
-static bool couplings_commute(const oqt_pt *a, const oqt_pt *b)
+/* Two couplings commute if the one, as a Hamiltonian, never leaves the legs of the other. */
+static oqt_status coupling_leg_rate(double *rate, const oqt_pt *pt, const oqt_pt *other, oqt_error *err)
 {
-    size_t d = a->d;
-    double largest = 0.0, scale = 0.0;
+    size_t d = other->d;
+    oqt_complex *coupling = oqt__calloc(d * d, sizeof *coupling);
+    oqt_system *system = NULL;
+    oqt_status st;
 
-    /* elements of U_a^+ O_b U_a between different eigenvalues of O_a */
+    if (!coupling)
+        return oqt__no_memory(err, "a coupling operator");
     for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++) {
-            oqt_complex sum = {0.0, 0.0};
-
+        for (size_t j = 0; j < d; j++)
             for (size_t k = 0; k < d; k++) {
-                oqt_complex left = {0.0, 0.0}, right = {0.0, 0.0};
+                oqt_complex z = oqt__mul(other->u[i * d + k], oqt__conj(other->u[j * d + k]));
 
-                for (size_t l = 0; l < d; l++) {
-                    oqt_complex p = a->u[l * d + i], q = a->u[l * d + j], v = b->u[l * d + k];
-
-                    left.re += p.re * v.re + p.im * v.im; /* conj(p) v */
-                    left.im += p.re * v.im - p.im * v.re;
-                    right.re += v.re * q.re + v.im * q.im; /* conj(v) q */
-                    right.im += v.re * q.im - v.im * q.re;
-                }
-                sum.re += b->o[k] * (left.re * right.re - left.im * right.im);
-                sum.im += b->o[k] * (left.re * right.im + left.im * right.re);
+                coupling[i * d + j].re += other->o[k] * z.re;
+                coupling[i * d + j].im += other->o[k] * z.im;
             }
-            scale = fmax(scale, hypot(sum.re, sum.im));
-            if (a->legs.sign[i * d + j] != 0)
-                largest = fmax(largest, hypot(sum.re, sum.im));
-        }
-    return largest <= 1e-12 * scale;
+    if ((st = oqt_system_create(&system, d, coupling, err)) == OQT_OK)
+        st = oqt__system_leg_rate(rate, system, pt->o, pt->u, err);
+    oqt_system_destroy(system);
+    oqt__free(coupling);
+    return st;
 }
 
 /* A closed form holds only where paths never change legs. */
-static oqt_status check_closed_form(const oqt_dynamics *dyn, size_t e, size_t n,
-                                    const oqt_system *const *systems, oqt_error *err)
+static oqt_status check_closed_form(const oqt_dynamics *dyn, size_t e, const oqt_system *const *systems,
+                                    oqt_error *err)
 {
     const oqt_pt *pt = dyn->pt[e];
+    double leg_rate;
+    oqt_status st;
 
-    for (size_t i = 0; i < n; i++) {
-        double leg_rate;
-        oqt_status st = oqt__system_leg_rate(&leg_rate, systems[i], pt->o, pt->u, err);
-
-        if (st != OQT_OK)
+    /* Distinct systems are numbered as they first come; each is looked at in its first column. */
+    for (size_t i = 0, next = 0; i < dyn->n; i++) {
+        if (dyn->which[dyn->first[i]] != next)
+            continue;
+        next++;
+        if ((st = oqt__system_leg_rate(&leg_rate, systems[i], pt->o, pt->u, err)) != OQT_OK)
             return st;
         if (leg_rate > 0.0)
-            return oqt__fail(
-                err, OQT_EINVAL,
-                "process tensor %zu is the closed form for commuting systems, but system %zu does "
-                "not commute with its coupling",
-                e, i);
+            return oqt__fail(err, OQT_EINVAL,
+                             "process tensor %zu is the closed form for commuting systems, but system %zu "
+                             "does not commute with its coupling",
+                             e, i);
     }
-    for (size_t f = 0; f < dyn->n_pt; f++)
-        if (!couplings_commute(pt, dyn->pt[f]))
-            return oqt__fail(
-                err, OQT_EINVAL,
-                "process tensor %zu is the closed form for commuting systems, but the coupling of "
-                "process tensor %zu does not commute with its own",
-                e, f);
+    for (size_t f = 0; f < dyn->n_pt; f++) {
+        if ((st = coupling_leg_rate(&leg_rate, pt, dyn->pt[f], err)) != OQT_OK)
+            return st;
+        if (leg_rate > 0.0)
+            return oqt__fail(err, OQT_EINVAL,
+                             "process tensor %zu is the closed form for commuting systems, but the coupling "
+                             "of process tensor %zu does not commute with its own",
+                             e, f);
+    }
     return OQT_OK;
 }
 
-static oqt_status check_tensors(const oqt_dynamics *dyn, size_t n, const oqt_system *const *systems,
-                                oqt_error *err)
+static oqt_status check_tensors(const oqt_dynamics *dyn, const oqt_system *const *systems, oqt_error *err)
 {
+    /* shapes first: couplings are compared below */
     for (size_t e = 0; e < dyn->n_pt; e++) {
         const oqt_pt *pt = dyn->pt[e];
-        oqt_status st;
 
         if (pt->d != dyn->d)
             return oqt__fail(err, OQT_EINVAL, "process tensor %zu has dimension %zu, the system %zu", e,
@@ -136,8 +134,12 @@ static oqt_status check_tensors(const oqt_dynamics *dyn, size_t n, const oqt_sys
         if (pt->dt != dyn->pt[0]->dt)
             return oqt__fail(err, OQT_EINVAL, "process tensor %zu has time step %.17g, the first %.17g", e,
                              pt->dt, dyn->pt[0]->dt);
-        if (pt->info.method == OQT_PT_DEPHASING &&
-            (st = check_closed_form(dyn, e, n, systems, err)) != OQT_OK)
+    }
+    for (size_t e = 0; e < dyn->n_pt; e++) {
+        oqt_status st =
+            dyn->pt[e]->info.method == OQT_PT_DEPHASING ? check_closed_form(dyn, e, systems, err) : OQT_OK;
+
+        if (st != OQT_OK)
             return st;
     }
     return OQT_OK;
@@ -313,8 +315,7 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
         goto done;
     }
     if ((st = lay_out_columns(dyn, systems, initial, distinct, err)) != OQT_OK ||
-        (st = check_tensors(dyn, dyn->n_system, distinct, err)) != OQT_OK ||
-        (st = allocate(dyn, err)) != OQT_OK)
+        (st = check_tensors(dyn, systems, err)) != OQT_OK || (st = allocate(dyn, err)) != OQT_OK)
         goto done;
     double dt = n_pt > 0 ? pts[0]->dt : opt->dt;
     size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d;

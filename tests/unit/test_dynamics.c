@@ -585,15 +585,22 @@ static void check_refused(size_t n_pt, oqt_pt *const *pts, size_t n, oqt_system 
 START_TEST(closed_forms_are_for_commuting_systems_only)
 {
     uint64_t seed = 12;
-    oqt_complex along[4] = {{0.7, 0}, {0, 0}, {0, 0}, {-0.1, 0}}, initial[8];
+    oqt_complex along[4] = {{0.7, 0}, {0, 0}, {0, 0}, {-0.1, 0}}, three[9] = {{0.4, 0}}, initial[16];
     oqt_system *good = new_system(2, along), *bad = new_system(2, sigma_x);
     oqt_pt *closed = make_pt(2, occupation, 0.1, dt, STEPS, 1e-6), *list[2];
     oqt_pt *across = make_pt(2, sigma_x, 0.1, dt, 0, 1e-2), *with = make_pt(2, sigma_z, 0.1, dt, 0, 1e-2);
+    oqt_pt *larger = make_pt(3, three, 0.1, dt, 0, 1e-2);
 
-    random_state(initial, 2, &seed);
-    random_state(initial + 4, 2, &seed);
+    for (size_t i = 0; i < 4; i++)
+        random_state(initial + 4 * i, 2, &seed);
     check_refused(1, &closed, 1, &bad, initial, NULL, "system 0 does not commute");
     check_refused(1, &closed, 2, (oqt_system *[2]){good, bad}, initial, NULL, "system 1 does not commute");
+    /* the column is named, not the distinct system */
+    check_refused(1, &closed, 4, (oqt_system *[4]){good, good, good, bad}, initial, NULL,
+                  "system 3 does not commute");
+    /* a coupling of another dimension is never compared */
+    check_refused(2, (oqt_pt *[2]){closed, larger}, 1, &good, initial, NULL,
+                  "process tensor 1 has dimension 3");
     for (size_t i = 0; i < 2; i++) {
         list[i] = closed;
         list[1 - i] = across;
@@ -606,6 +613,7 @@ START_TEST(closed_forms_are_for_commuting_systems_only)
     oqt_pt_destroy(closed);
     oqt_pt_destroy(across);
     oqt_pt_destroy(with);
+    oqt_pt_destroy(larger);
     oqt_system_destroy(good);
     oqt_system_destroy(bad);
 }
