@@ -418,6 +418,7 @@ static const double PARALLEL_WORK = 2e5;
 static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y, bool factors)
 {
     const oqt_pt *pt = dyn->pt[e];
+    const oqt__slot slot = oqt__pt_slot(pt, dyn->stats.n_steps);
     size_t d = dyn->d, block = dyn->bonds * dyn->n_col, before = 1, after = dyn->n_col;
     int n_threads =
         (double)block * (double)pt->chi > PARALLEL_WORK ? oqt__blas_callers(dyn->n_threads, d * d) : 1;
@@ -427,16 +428,17 @@ static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y
         before *= dyn->pt[f]->chi;
     for (size_t f = e + 1; f < dyn->n_pt; f++)
         after *= dyn->pt[f]->chi;
-#pragma omp parallel for default(none) shared(pt, d, block, before, after, x, y) schedule(dynamic)           \
+#pragma omp parallel for default(none) shared(pt, slot, d, block, before, after, x, y) schedule(dynamic)     \
     num_threads(n_threads)
     for (size_t a = 0; a < d * d; a++) {
         size_t i = a / d, j = a % d, partner = j * d + i, cls = pt->legs.cls[i < j ? a : partner];
         /* real part: P^T re - s Q^T im; imaginary part: P^T im + s Q^T re */
         double sign = i < j ? -pt->legs.sign[a] : pt->legs.sign[partner];
 
-        apply_matrix(x + a * block, 1.0, oqt__pt_real(pt, cls), y + a * block, 0.0, before, pt->chi, after);
+        apply_matrix(x + a * block, 1.0, oqt__slot_real(&slot, cls), y + a * block, 0.0, before, pt->chi,
+                     after);
         if (sign != 0.0)
-            apply_matrix(x + a * block, sign, oqt__pt_imag(pt, cls), y + partner * block, 1.0, before,
+            apply_matrix(x + a * block, sign, oqt__slot_imag(&slot, cls), y + partner * block, 1.0, before,
                          pt->chi, after);
     }
     for (size_t i = 0; factors && i < d; i++)

@@ -31,13 +31,14 @@ static void run_path(double *err2, const oqt_pt *pt, const size_t *path, size_t 
     re[0] = 1.0;
     for (size_t k = 0; k < n; k++) {
         size_t cls = pt->legs.cls[path[k]];
+        oqt__slot slot = oqt__pt_slot(pt, k);
         double sign = pt->legs.sign[path[k]], size = exp(log_f[k].re);
 
-        oqt__gemv(true, chi, chi, 1.0, oqt__pt_real(pt, cls), chi, re, 0.0, re_new);
-        oqt__gemv(true, chi, chi, 1.0, oqt__pt_real(pt, cls), chi, im, 0.0, im_new);
+        oqt__gemv(true, chi, chi, 1.0, oqt__slot_real(&slot, cls), chi, re, 0.0, re_new);
+        oqt__gemv(true, chi, chi, 1.0, oqt__slot_real(&slot, cls), chi, im, 0.0, im_new);
         if (sign != 0.0) {
-            oqt__gemv(true, chi, chi, -sign, oqt__pt_imag(pt, cls), chi, im, 1.0, re_new);
-            oqt__gemv(true, chi, chi, sign, oqt__pt_imag(pt, cls), chi, re, 1.0, im_new);
+            oqt__gemv(true, chi, chi, -sign, oqt__slot_imag(&slot, cls), chi, im, 1.0, re_new);
+            oqt__gemv(true, chi, chi, sign, oqt__slot_imag(&slot, cls), chi, re, 1.0, im_new);
         }
         memcpy(x, re_new, 2 * chi * sizeof *x);
         double d_re = re[0] - size * cos(log_f[k].im), d_im = im[0] - size * sin(log_f[k].im);

@@ -110,7 +110,9 @@ oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oqt_error 
 {
     if (leg >= pt->d * pt->d)
         return oqt__fail(err, OQT_EINVAL, "leg must be below %zu, got %zu", pt->d * pt->d, leg);
-    const double *re = oqt__pt_real(pt, pt->legs.cls[leg]), *im = oqt__pt_imag(pt, pt->legs.cls[leg]);
+    oqt__slot slot = oqt__pt_slot(pt, 0);
+    const double *re = oqt__slot_real(&slot, pt->legs.cls[leg]),
+                 *im = oqt__slot_imag(&slot, pt->legs.cls[leg]);
 
     for (size_t i = 0; i < pt->chi * pt->chi; i++)
         out[i] = (oqt_complex){re[i], pt->legs.sign[leg] * im[i]};

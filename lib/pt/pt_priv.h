@@ -33,14 +33,26 @@ struct oqt_pt {
 /** A zeroed tensor with its coupling diagonalized and its legs classified. */
 oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, double dt, oqt_error *err);
 
-/** The tensors of one class: real part, and imaginary part (zeros for a real class). */
-static inline const double *oqt__pt_real(const oqt_pt *pt, size_t cls)
+/** The tensors of one step: f is n_class x 2 x left x right, real and imaginary part (zeros for a real class)
+ *  of each class, with the past on the left. The vector that closes the right bond is e_0. */
+typedef struct {
+    size_t left, right;
+    const double *f;
+} oqt__slot;
+
+static inline oqt__slot oqt__pt_slot(const oqt_pt *pt, uint64_t step)
 {
-    return pt->f + 2 * cls * pt->chi * pt->chi;
+    (void)step; /* the same for all */
+    return (oqt__slot){pt->chi, pt->chi, pt->f};
 }
-static inline const double *oqt__pt_imag(const oqt_pt *pt, size_t cls)
+
+static inline const double *oqt__slot_real(const oqt__slot *slot, size_t cls)
 {
-    return pt->f + (2 * cls + 1) * pt->chi * pt->chi;
+    return slot->f + 2 * cls * slot->left * slot->right;
+}
+static inline const double *oqt__slot_imag(const oqt__slot *slot, size_t cls)
+{
+    return slot->f + (2 * cls + 1) * slot->left * slot->right;
 }
 
 /** A bond of one and ones for all legs: what a tensor is whose influence lies outside it, or that has none.
