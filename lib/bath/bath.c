@@ -1,7 +1,9 @@
 /* bath.c - bath objects: creation, what they are asked, and which integrator answers. */
 #include "bath/bath_priv.h"
+#include "bath/memory.h"
 #include "core/core.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -315,11 +317,13 @@ oqt_status oqt_bath_density(double *j, const oqt_bath *bath, size_t n, const dou
     return st;
 }
 
-/* Compute aside, then commit. */
-static oqt_status evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req, oqt_error *err)
+/* Compute aside, then commit. nodes: those that were made before, or NULL. */
+static oqt_status evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
+                           const oqt__nodes *nodes, oqt_error *err)
 {
     oqt_complex *values = oqt__calloc(req->n, sizeof *values);
-    oqt_status st;
+    oqt__nodes own = {0};
+    oqt_status st = OQT_OK;
 
     if (!values)
         return oqt__no_memory(err, "bath correlations");
@@ -333,10 +337,14 @@ static oqt_status evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__re
         st = oqt__correlation_evaluate(values, bath, req, err);
         break;
     default:
-        st = oqt__nodes_evaluate(values, bath, req, err);
+        if (!nodes)
+            st = oqt__nodes_create(&own, bath, req, err);
+        if (st == OQT_OK)
+            oqt__nodes_evaluate(values, nodes ? nodes : &own, req);
     }
     if (st == OQT_OK)
         memcpy(out, values, req->n * sizeof *out);
+    oqt__nodes_release(&own);
     oqt__free(values);
     return st;
 }
@@ -369,7 +377,7 @@ oqt_status oqt_bath_correlation(oqt_complex *c, const oqt_bath *bath, size_t n, 
     for (size_t i = 0; i < n && bath->kind == OQT__BATH_DRUDE_LORENTZ; i++)
         if (t[i] == 0.0)
             return oqt__fail(err, OQT_EINVAL, "C(0) of a Drude-Lorentz bath diverges; use t > 0 or eta");
-    return evaluate(c, bath, &req, err);
+    return evaluate(c, bath, &req, NULL, err);
 }
 
 oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath, size_t n, const double *t,
@@ -380,19 +388,70 @@ oqt_status oqt_bath_eta_function(oqt_complex *eta, const oqt_bath *bath, size_t 
 
     if (st != OQT_OK || n == 0)
         return st;
-    return evaluate(eta, bath, &req, err);
+    return evaluate(eta, bath, &req, NULL, err);
 }
 
-oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n, const uint64_t *k,
-                        int n_threads, oqt_error *err)
+/* ---- memory coefficients ---- */
+
+struct oqt__memory {
+    const oqt_bath *bath;
+    oqt__request req; /* what all requests have in common */
+    bool has_nodes;
+    oqt__nodes nodes;
+};
+
+oqt_status oqt__memory_create(oqt__memory **out, const oqt_bath *bath, double dt, uint64_t k_max,
+                              int n_threads, oqt_error *err)
 {
-    oqt__request req = {
-        .n_threads = n_threads, .want = OQT__WANT_STEP, .n = n, .k = k, .dt = dt, .t_min = dt};
     oqt_status st = check_positive(dt, "time step", err);
+    oqt__memory *memory;
+
+    if (st != OQT_OK)
+        return st;
+    if (!isfinite(((double)k_max + 1.0) * dt))
+        return oqt__fail(err, OQT_EINVAL, "time %g steps of %g is not finite", (double)k_max, dt);
+    memory = oqt__calloc(1, sizeof *memory);
+    if (!memory)
+        return oqt__no_memory(err, "memory coefficients");
+    memory->bath = bath;
+    memory->req = (oqt__request){.want = OQT__WANT_STEP,
+                                 .dt = dt,
+                                 .k_max = k_max,
+                                 .t_min = dt,
+                                 .t_max = ((double)k_max + 1.0) * dt,
+                                 .n_threads = n_threads};
+    memory->has_nodes = bath->kind <= OQT__BATH_MODES;
+    if (memory->has_nodes && (st = oqt__nodes_create(&memory->nodes, bath, &memory->req, err)) != OQT_OK) {
+        oqt__free(memory);
+        return st;
+    }
+    *out = memory;
+    return OQT_OK;
+}
+
+void oqt__memory_destroy(oqt__memory *memory)
+{
+    if (!memory)
+        return;
+    oqt__nodes_release(&memory->nodes);
+    oqt__free(memory);
+}
+
+bool oqt__memory_lasts(const oqt__memory *memory)
+{
+    return memory->bath->kind == OQT__BATH_MODES;
+}
+
+oqt_status oqt__memory_eta(oqt_complex *eta, const oqt__memory *memory, size_t n, const uint64_t *k,
+                           oqt_error *err)
+{
+    oqt__request req = memory->req;
     uint64_t k_max = 0;
 
-    if (st != OQT_OK || n == 0)
-        return st;
+    if (n == 0)
+        return OQT_OK;
+    req.n = n;
+    req.k = k;
     for (size_t i = 0; i < n; i++) {
         uint64_t ki = oqt__request_k(&req, i);
 
@@ -401,8 +460,24 @@ oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_
         if (ki == 0)
             req.has_zero = true;
     }
-    req.t_max = ((double)k_max + 1.0) * dt;
-    if (!isfinite(req.t_max))
-        return oqt__fail(err, OQT_EINVAL, "time %g steps of %g is not finite", (double)k_max, dt);
-    return evaluate(eta, bath, &req, err);
+    assert(k_max <= req.k_max);
+    req.t_max = ((double)k_max + 1.0) * req.dt;
+    return evaluate(eta, memory->bath, &req, memory->has_nodes ? &memory->nodes : NULL, err);
+}
+
+oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n, const uint64_t *k,
+                        int n_threads, oqt_error *err)
+{
+    oqt__memory *memory = NULL;
+    uint64_t k_max = k || n == 0 ? 0 : n - 1;
+    oqt_status st;
+
+    for (size_t i = 0; k && i < n; i++)
+        if (k[i] > k_max)
+            k_max = k[i];
+    st = oqt__memory_create(&memory, bath, dt, k_max, n_threads, err);
+    if (st == OQT_OK && n > 0)
+        st = oqt__memory_eta(eta, memory, n, k, err);
+    oqt__memory_destroy(memory);
+    return st;
 }

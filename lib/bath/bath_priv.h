@@ -58,6 +58,7 @@ typedef struct {
     const double *t;   /* C and eta */
     const uint64_t *k; /* step; NULL for 0 .. n-1 */
     double dt;         /* step */
+    uint64_t k_max;    /* step: of all requests that the nodes will serve */
     double t_min;      /* shortest and longest time that enters */
     double t_max;
     bool has_zero; /* step: eta_0 is among the wanted */
@@ -70,8 +71,6 @@ static inline uint64_t oqt__request_k(const oqt__request *req, size_t i)
 }
 
 /** Fill out[0 .. n-1]; on failure its content is arbitrary. */
-oqt_status oqt__nodes_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
-                               oqt_error *err);
 oqt_status oqt__panels_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
                                 oqt_error *err);
 oqt_status oqt__correlation_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
@@ -107,6 +106,11 @@ typedef struct {
 
     /* Moments sum_{i<j} a_i (-i v_i)^m / m! of all nodes before the j-th, of plus then of minus; or NULL. */
     double complex *moments;
+
+    /* For many multiples k of one time step, or NULL: exp(-i v_j dt d 16^p) in row 16 p + d, n real parts,
+     * then n imaginary ones; after n_digits of these 16 rows each, two rows with plus and minus. */
+    unsigned n_digits;
+    double *power;
 } oqt__node_set;
 
 /** The sets that make up one bath: `near` at all times; `far`, if there is one, instead of it from t_far on.
@@ -117,7 +121,15 @@ typedef struct {
     bool has_far;
     double t_far;
     oqt__node_set far;
+    oqt_complex eta_0; /* of steps */
 } oqt__nodes;
+
+/** Nodes for all that a request may ask: C, eta, or steps up to k_max. */
+oqt_status oqt__nodes_create(oqt__nodes *nodes, const oqt_bath *bath, const oqt__request *req,
+                             oqt_error *err);
+
+/** Fill out[0 .. n-1] from nodes made for this request or one that reaches farther. */
+void oqt__nodes_evaluate(oqt_complex *out, const oqt__nodes *nodes, const oqt__request *req);
 
 /** Room for n nodes; false if out of memory. */
 bool oqt__node_set_alloc(oqt__node_set *set, size_t n);

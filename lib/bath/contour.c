@@ -19,9 +19,8 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* Nodes below SLOW times the slowest scale of the integrand act as one at w = 0; the upper end is where the
- * weights have fallen by exp(-FALLEN). */
-static const double SLOW = 1e-18, FALLEN = 50.0;
+/* The upper end is where the weights have fallen by exp(-FALLEN). */
+static const double NEGLIGIBLE = 1e-18, FALLEN = 50.0;
 
 /* The exponent of |w| J(w) at small w. */
 static double low_exponent(const oqt_bath *bath)
@@ -49,6 +48,13 @@ static double slowest_scale(const oqt_bath *bath, double t_max)
     if (bath->temperature > 0.0)
         w = fmin(w, bath->temperature);
     return t_max > 0.0 ? fmin(w, 1.0 / t_max) : w;
+}
+
+/* Nodes below this share of the slowest scale act as one at w = 0. Their weights are a power of w, that of J
+ * less one at T > 0, up to a relative error of the order of that share. */
+static double slow_share(const oqt_bath *bath)
+{
+    return pow(NEGLIGIBLE, 1.0 / low_exponent(bath));
 }
 
 /* coth(w/2T), 1 at T = 0. */
@@ -79,7 +85,7 @@ static void add_low_tail(oqt__node_set *set, const oqt_bath *bath, double h)
 static oqt_status build_arc(oqt__nodes *nodes, const oqt_bath *bath, double t_max, oqt_error *err)
 {
     const double wc = bath->cutoff, theta = 0.25 * PI, h = log_step(bath, theta);
-    const double low = log(SLOW * slowest_scale(bath, t_max) / wc);
+    const double low = log(slow_share(bath) * slowest_scale(bath, t_max) / wc);
     const double high = log(1e-10 * (t_max > 0.0 ? fmin(1.0, 1.0 / (wc * t_max)) : 1.0));
     const size_t n_low = (size_t)ceil(-low / h) + 1, n_high = (size_t)ceil(-high / h);
     oqt__node_set *a = &nodes->near[0], *b = &nodes->near[1];
@@ -172,7 +178,7 @@ static oqt_status build_ray(oqt__nodes *nodes, const oqt_bath *bath, double t_mi
     }
     end = bath->kind == OQT__BATH_POWER_LAW ? soft_end(bath, theta) : rational_end(bath, theta, t_min);
 
-    const double h = log_step(bath, d), start = log(SLOW * slowest_scale(bath, t_max));
+    const double h = log_step(bath, d), start = log(slow_share(bath) * slowest_scale(bath, t_max));
     const size_t n = (size_t)ceil((log(end) - start) / h) + 1;
 
     nodes->n_near = 1;

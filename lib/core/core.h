@@ -12,6 +12,13 @@
 #define OQT_PRINTF(fmt, args)
 #endif
 
+/** For a function whose loops gain from wide vectors: compiled for several processors, chosen at load time. */
+#ifdef OQT_TARGET_CLONES
+#define OQT__SIMD __attribute__((target_clones("default", "fma")))
+#else
+#define OQT__SIMD
+#endif
+
 /* ---- status ---- */
 
 /** Write code and text into err, if there is one, and return code. */

@@ -70,6 +70,80 @@ static oqt_status spectral_radius(double *radius, const oqt__state_space *model,
     return st;
 }
 
+/* gram = sum_{k < 2^n_double} M^k S M^kT with S in it at first; power (M) is overwritten, work is n x n. */
+static void sum_powers(double *gram, double *power, double *work, size_t n, unsigned n_double)
+{
+    for (unsigned i = 0; i < n_double; i++) {
+        oqt__gemm(false, false, n, n, n, 1.0, power, n, gram, n, 0.0, work, n);
+        oqt__gemm(false, true, n, n, n, 1.0, work, n, power, n, 1.0, gram, n);
+        oqt__gemm(false, false, n, n, n, 1.0, power, n, power, n, 0.0, work, n);
+        memcpy(power, work, n * n * sizeof *work);
+    }
+}
+
+/* Factors x^T and y of the Gramians of observability and of controllability over 2^n_double steps. */
+static oqt_status gram_factors(double *x, double *y, double *power, double *work, const oqt__state_space *m,
+                               unsigned n_double, oqt_error *err)
+{
+    size_t n = m->n;
+    oqt_status st;
+
+    memcpy(power, m->a, n * n * sizeof *power);
+    oqt__gemm(false, true, n, n, m->n_in, 1.0, m->b, m->n_in, m->b, m->n_in, 0.0, y, n);
+    sum_powers(y, power, work, n, n_double);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            power[i * n + j] = m->a[j * n + i];
+            x[i * n + j] = m->c[i] * m->c[j];
+        }
+    sum_powers(x, power, work, n, n_double);
+    if ((st = oqt__psd_factor(y, y, n, m->gain, n, err)) == OQT_OK)
+        st = oqt__psd_factor(x, x, n, m->gain, n, err);
+    return st;
+}
+
+/*
+ * Balance a model that samples balanced only roughly, since their weights are a coarse quadrature: with the
+ * Gramians P = Y Y^T and Q = X X^T, and X^T Y = U s V^T, the state becomes s^(-1/2) U^T X^T times it.
+ */
+static oqt_status balance(oqt__state_space *model, uint64_t horizon, oqt__svd_ws *ws, oqt_error *err)
+{
+    size_t n = model->n, n_in = model->n_in;
+    double *mem = oqt__doubles(n * (6 * n + n_in)), *x = mem, *y = x + n * n, *cross = y + n * n;
+    double *to = cross + n * n, *back = to + n * n, *work = back + n * n;
+    oqt__trunc rule = {0};
+    oqt__svd svd;
+    unsigned n_double = 0;
+    oqt_status st;
+
+    if (!mem)
+        return oqt__no_memory(err, "a state-space model");
+    while (n_double < 63 && horizon >> (n_double + 1))
+        n_double++;
+    if ((st = gram_factors(x, y, cross, work, model, n_double, err)) != OQT_OK)
+        goto done;
+    oqt__gemm(true, false, n, n, n, 1.0, x, n, y, n, 0.0, cross, n);
+    if ((st = oqt__svd_trunc(&svd, ws, cross, n, n, &rule, NULL, err)) != OQT_OK)
+        goto done;
+    oqt__gemm(true, true, n, n, n, 1.0, svd.u, n, x, n, 0.0, to, n);
+    oqt__gemm(false, true, n, n, n, 1.0, y, n, svd.vt, n, 0.0, back, n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            to[i * n + j] /= sqrt(svd.s[i]);
+            back[i * n + j] /= sqrt(svd.s[j]);
+        }
+    memcpy(model->gain, svd.s, n * sizeof *svd.s);
+    oqt__gemm(false, false, n, n, n, 1.0, to, n, model->a, n, 0.0, work, n);
+    oqt__gemm(false, false, n, n, n, 1.0, work, n, back, n, 0.0, model->a, n);
+    oqt__gemm(false, false, n, n_in, n, 1.0, to, n, model->b, n_in, 0.0, work, n_in);
+    memcpy(model->b, work, n * n_in * sizeof *work);
+    oqt__gemm(false, false, 1, n, n, 1.0, model->c, n, back, n, 0.0, work, n);
+    memcpy(model->c, work, n * sizeof *work);
+done:
+    oqt__free(mem);
+    return st;
+}
+
 oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *idx, size_t n_in,
                         const double *h0, const double *h1, double tol, oqt_error *err)
 {
@@ -121,6 +195,8 @@ oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *i
             break;
         }
     }
+    if (order > 0 && (st = balance(&next, idx[n_idx - 1], &ws, err)) != OQT_OK)
+        goto done;
     oqt__state_space_release(model);
     *model = next;
     next = (oqt__state_space){0};

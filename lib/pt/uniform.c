@@ -577,6 +577,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     struct builder b = {.legs = &pt->legs, .par = &par};
     oqt__state_space model = {0};
     oqt__blas_guard guard = {false};
+    oqt__memory *memory = NULL;
     oqt_complex *eta = NULL;
     bool acts = false;
     oqt_status st;
@@ -591,10 +592,12 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         st = oqt__no_memory(err, "memory coefficients");
         goto done;
     }
-    if ((st = oqt_bath_eta(eta, bath, pt->dt, par.path_steps, NULL, par.n_threads, err)) != OQT_OK ||
+    if ((st = oqt__memory_create(&memory, bath, pt->dt, oqt__memory_limit(par.n_steps) + 2, par.n_threads,
+                                 err)) != OQT_OK ||
+        (st = oqt__memory_eta(eta, memory, par.path_steps, NULL, err)) != OQT_OK ||
         (st = oqt__progress(&par.progress, "bath memory", 0.0, err)) != OQT_OK ||
-        (st = oqt__memory_model(&model, &pt->info.fit_error, bath, pt->dt, &pt->legs, par.n_steps,
-                                1e-2 * par.tolerance, par.n_threads, err)) != OQT_OK)
+        (st = oqt__memory_model(&model, &pt->info.fit_error, memory, &pt->legs, par.n_steps,
+                                1e-2 * par.tolerance, err)) != OQT_OK)
         goto done;
     if (!(pt->info.fit_error < par.tolerance)) {
         st = oqt__fail(err, OQT_ECONV,
@@ -652,6 +655,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
                        "process tensor is useless: path error %.1e at bond %zu; try another tolerance",
                        pt->info.path_error, pt->chi);
 done:
+    oqt__memory_destroy(memory);
     oqt__free(eta);
     oqt__state_space_release(&model);
     release_levels(&b);

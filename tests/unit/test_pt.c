@@ -339,6 +339,18 @@ static double fit_by_hand(const oqt__state_space *m, const oqt_bath *bath, doubl
     return worst;
 }
 
+static oqt_status model_of_bath(oqt__state_space *model, double *fit_error, const oqt_bath *bath, double dt,
+                                const oqt__legs *legs, size_t n_steps, double tol, oqt_error *err)
+{
+    oqt__memory *memory = NULL;
+    oqt_status st = oqt__memory_create(&memory, bath, dt, oqt__memory_limit(n_steps) + 2, 0, err);
+
+    if (st == OQT_OK)
+        st = oqt__memory_model(model, fit_error, memory, legs, n_steps, tol, err);
+    oqt__memory_destroy(memory);
+    return st;
+}
+
 START_TEST(one_exponential_is_one_mode)
 {
     struct exponential e = {1.0 - 0.5 * (double complex)I, 1.0};
@@ -348,7 +360,7 @@ START_TEST(one_exponential_is_one_mode)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.1, &legs, 0, 1e-11, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 0.1, &legs, 0, 1e-11, &err), err);
     ck_assert_uint_eq(m.n, 1);
     /* The pole does not depend on the window; C B are eta_1 itself. */
     ck_assert_double_eq_tol(m.a[0], exp(-0.1), 1e-13);
@@ -373,7 +385,7 @@ START_TEST(a_complex_exponential_is_two_modes)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.05, &legs, 0, 1e-11, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 0.05, &legs, 0, 1e-11, &err), err);
     ck_assert_uint_eq(m.n, 2);
     /* Memory ends (e^-19) within the 32 samples taken one by one, so the sampled matrix is the dense one: the
      * values of the prototype to all digits given. */
@@ -397,7 +409,7 @@ START_TEST(gains_of_an_ohmic_bath_are_the_hankel_values)
     oqt_error err = {0};
     double fit, by_hand;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 512, 1e-8, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 1.0 / 16.0, &legs, 512, 1e-8, &err), err);
     ck_assert_uint_ge(m.n, 13); /* 14 with the dense matrix of K = 1024 */
     ck_assert_uint_le(m.n, 15);
     for (size_t i = 0; i < 8; i++)
@@ -422,7 +434,7 @@ START_TEST(algebraic_memory_takes_about_twenty_modes)
     oqt_error err = {0};
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 1.0 / 16.0, &legs, 0, 1e-9, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 1.0 / 16.0, &legs, 0, 1e-9, &err), err);
     ck_assert_uint_ge(m.n, 17);
     ck_assert_uint_le(m.n, 24);
     ck_assert_double_le(fit, 1e-8);
@@ -447,7 +459,7 @@ static void check_base(const oqt_bath *bath, double dt, size_t d, const double *
     bool limited = false;
     double fit, *expanded;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, dt, &legs, 0, 1e-13, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, dt, &legs, 0, 1e-13, &err), err);
     ASSERT_OK(oqt__fock_base(&level, &m, &legs, delta, 1e-17, 400, &limited, &err), err);
     ck_assert(!limited);
     ASSERT_OK(oqt_bath_eta(eta, bath, dt, SLOTS_MAX, NULL, 0, &err), err);
@@ -514,7 +526,7 @@ START_TEST(the_base_respects_its_limit_of_states)
     bool limited = false;
     double fit;
 
-    ASSERT_OK(oqt__memory_model(&m, &fit, bath, 0.0731, &legs, 0, 1e-8, 0, &err), err);
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 0.0731, &legs, 0, 1e-8, &err), err);
     ASSERT_OK(oqt__fock_base(&level, &m, &legs, 0x1p-6, 1e-13, 7, &limited, &err), err);
     ck_assert(limited);
     ck_assert_uint_eq(level.n, 7);
