@@ -4,6 +4,23 @@
 
 #include "linalg/blas.h"
 
+/* ---- square matrices ---- */
+
+/** Row length, and number of rows, of an n x n matrix padded with zeros for oqt__square_product. */
+static inline size_t oqt__padded(size_t n)
+{
+    return (n + 7) / 8 * 8;
+}
+
+/**
+ * c = alpha a b + beta c for padded n x n matrices, which c must not share with a or b.
+ *
+ * The padding of a and b is zero, and that of c stays zero. With `lower` only elements on and below the
+ * diagonal of c are what they should be. In cache for small n, no allocation.
+ */
+void oqt__square_product(double *c, double alpha, const double *a, const double *b, double beta, size_t n,
+                         bool lower);
+
 /* ---- truncation: one rule, one record, one kernel ---- */
 
 /** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for

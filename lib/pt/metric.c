@@ -47,130 +47,140 @@ void oqt__metric_average(double *out, const oqt__environment *env, const unsigne
             add_even(out, legs->weight[k], env->mat[k], oqt__environment_width(legs, k, n), parity, n);
 }
 
-/* One side and one class: the tensor in the layout of its products, and room for them. */
+/* One side and one class. All matrices are padded (oqt__padded); a complex one is two, the imaginary part
+ * after the real one. */
 struct job {
-    bool real; /* real or gauged */
-    size_t n;
+    bool real;      /* real or gauged */
+    size_t n, size; /* size: of one matrix, padded */
     double weight;
     double theta;
-    double *f;  /* real: F, n x n; complex: [P | Q], n x 2n                     */
-    double *jf; /* complex: [-Q | P]                                            */
-    double *r2; /* complex: [[Rs, Ra], [-Ra, Rs]], 2n x 2n                      */
-    double *t;  /* F R, as f                                                    */
-    double *y;  /* theta F R F^+, as f                                          */
-    double *r;  /* the environment, borrowed                                    */
+    double *f, *ft; /* the tensor and its transpose  */
+    double *r;      /* the environment               */
+    double *t;      /* theta F R                     */
+    double *y;      /* theta F R F^+, its lower part */
+    double *mem;
 };
 
-static void job_release(struct job *job)
+static void copy_block(double *to, size_t ld_to, const double *from, size_t ld, size_t n)
 {
-    oqt__free(job->f);
-    oqt__free(job->jf);
-    oqt__free(job->r2);
-    oqt__free(job->t);
-    oqt__free(job->y);
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * ld_to, from + i * ld, n * sizeof *to);
+}
+
+static void copy_transposed(double *to, size_t ld_to, const double *from, size_t ld, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            to[i * ld_to + j] = from[j * ld + i];
 }
 
 static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *legs, size_t cls,
                      bool transpose, const oqt__environment *env, double theta)
 {
-    size_t n = level->n, nn = n * n;
-    const double *p = level->re[cls], *q = level->im[cls];
+    size_t n = level->n, ld = oqt__padded(n), size = ld * ld, width = oqt__environment_width(legs, cls, n);
+    const double *parts[2] = {level->re[cls], level->im[cls]};
 
     *job = (struct job){.real = legs->kind[cls] != OQT__CLASS_COMPLEX,
                         .n = n,
+                        .size = size,
                         .weight = legs->weight[cls],
-                        .theta = theta,
-                        .r = env->mat[cls]};
-    size_t width = job->real ? n : 2 * n;
+                        .theta = theta};
+    size_t n_parts = job->real ? 1 : 2;
 
-    job->f = oqt__doubles(n * width);
-    job->t = oqt__doubles(n * width);
-    job->y = oqt__doubles(n * width);
-    if (!job->real) {
-        job->jf = oqt__doubles(2 * nn);
-        job->r2 = oqt__doubles(4 * nn);
-    }
-    if (!job->f || !job->t || !job->y || (!job->real && (!job->jf || !job->r2)))
+    job->mem = oqt__doubles(5 * n_parts * size);
+    if (!job->mem)
         return false;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            size_t from = transpose ? j * n + i : i * n + j;
-
-            job->f[i * width + j] = p[from];
-            if (!job->real) {
-                job->f[i * width + n + j] = q[from];
-                job->jf[i * width + j] = -q[from];
-                job->jf[i * width + n + j] = p[from];
-            }
-        }
+    job->f = job->mem;
+    job->ft = job->f + n_parts * size;
+    job->r = job->ft + n_parts * size;
+    job->t = job->r + n_parts * size;
+    job->y = job->t + n_parts * size;
+    for (size_t part = 0; part < n_parts; part++) {
+        copy_block(transpose ? job->ft + part * size : job->f + part * size, ld, parts[part], n, n);
+        copy_transposed(transpose ? job->f + part * size : job->ft + part * size, ld, parts[part], n, n);
+        copy_block(job->r + part * size, ld, env->mat[cls] + part * n, width, n);
+    }
     return true;
 }
 
-/* y = theta F R F^+. For a complex class with F = P + iQ and R = Rs + i Ra,
- * T = F R = [P | Q] [[Rs, Ra], [-Ra, Rs]] and Y = [T . [P | Q]^T | T . [-Q | P]^T]. */
-static void job_apply(const struct job *job)
+static void job_finish(const struct job *job, double *mat)
 {
-    size_t n = job->n;
+    size_t n = job->n, n_parts = job->real ? 1 : 2;
 
-    if (job->real) {
-        oqt__gemm(false, false, n, n, n, job->theta, job->f, n, job->r, n, 0.0, job->t, n);
-        oqt__gemm(false, true, n, n, n, 1.0, job->t, n, job->f, n, 0.0, job->y, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const double *r = job->r + i * 2 * n;
-        double *upper = job->r2 + i * 2 * n, *lower = job->r2 + (n + i) * 2 * n;
-
-        memcpy(upper, r, 2 * n * sizeof *upper);
-        memcpy(lower + n, r, n * sizeof *lower);
-        for (size_t j = 0; j < n; j++)
-            lower[j] = -r[n + j];
-    }
-    oqt__gemm(false, false, n, 2 * n, 2 * n, job->theta, job->f, 2 * n, job->r2, 2 * n, 0.0, job->t, 2 * n);
-    oqt__gemm(false, true, n, n, 2 * n, 1.0, job->t, 2 * n, job->f, 2 * n, 0.0, job->y, 2 * n);
-    oqt__gemm(false, true, n, n, 2 * n, 1.0, job->t, 2 * n, job->jf, 2 * n, 0.0, job->y + n, 2 * n);
+    for (size_t part = 0; part < n_parts; part++)
+        copy_block(mat + part * n, n_parts * n, job->r + part * job->size, oqt__padded(n), n);
 }
 
-/* Mix the classes of one side: R = lam Y + (1 - lam) S, exactly symmetric or antisymmetric. */
-static void mix(struct job *jobs, size_t n_job, double lam, const unsigned char *parity, double *sum)
+/* y = theta F R F^+. For a complex class with F = P + iQ and R = Rs + i Ra, T = F R. */
+static void job_apply(const struct job *job)
 {
-    size_t n = jobs[0].n;
-    double norm, rest = 1.0 - lam;
+    size_t n = job->n, im = job->size;
+    double theta = job->theta;
+    const double *f = job->f, *ft = job->ft, *r = job->r;
+    double *t = job->t, *y = job->y;
 
-    memset(sum, 0, n * n * sizeof *sum);
-    for (size_t k = 0; k < n_job; k++)
-        add_even(sum, jobs[k].weight, jobs[k].y, jobs[k].real ? n : 2 * n, parity, n);
-    norm = 1.0 / sum[0]; /* the vacuum element of lam Y + (1 - lam) S, averaged */
-    for (size_t k = 0; k < n_job; k++) {
-        size_t ld = jobs[k].real ? n : 2 * n;
-        const double *y = jobs[k].y;
-        double *r = jobs[k].r;
-
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j <= i; j++) {
-                double even = 0.5 * lam * (y[i * ld + j] + y[j * ld + i]) +
-                              0.5 * rest * (sum[i * n + j] + sum[j * n + i]);
-
-                r[i * ld + j] = r[j * ld + i] = norm * even;
-                if (!jobs[k].real) {
-                    double odd = 0.5 * lam * (y[i * ld + n + j] - y[j * ld + n + i]);
-
-                    r[i * ld + n + j] = norm * odd;
-                    r[j * ld + n + i] = -norm * odd;
-                }
-            }
+    oqt__square_product(t, theta, f, r, 0.0, n, false);
+    if (!job->real) {
+        oqt__square_product(t, -theta, f + im, r + im, 1.0, n, false);
+        oqt__square_product(t + im, theta, f, r + im, 0.0, n, false);
+        oqt__square_product(t + im, theta, f + im, r, 1.0, n, false);
     }
+    oqt__square_product(y, 1.0, t, ft, 0.0, n, true);
+    if (!job->real) {
+        oqt__square_product(y, 1.0, t + im, ft + im, 1.0, n, true);
+        oqt__square_product(y + im, 1.0, t + im, ft, 0.0, n, true);
+        oqt__square_product(y + im, -1.0, t, ft + im, 1.0, n, true);
+    }
+}
+
+/* Mix the classes of one side: R = lam Y + (1 - lam) S, exactly symmetric or antisymmetric. sign: 1 for even
+ * states, -1 for odd ones. */
+OQT__SIMD static void mix(struct job *jobs, size_t n_job, double lam, const double *sign, double *sum)
+{
+    size_t n = jobs[0].n, ld = oqt__padded(n);
+    double norm, rest;
+
+    for (size_t i = 0; i < n; i++) {
+        double *row = sum + i * ld;
+
+        memset(row, 0, (i + 1) * sizeof *row);
+        for (size_t k = 0; k < n_job; k++) {
+            const double *y = jobs[k].y + i * ld;
+
+            for (size_t j = 0; j <= i; j++)
+                row[j] += jobs[k].weight * y[j];
+        }
+        for (size_t j = 0; j <= i; j++)
+            row[j] *= 0.5 * (1.0 + sign[i] * sign[j]);
+    }
+    norm = 1.0 / sum[0]; /* the vacuum element of lam Y + (1 - lam) S, averaged */
+    rest = norm * (1.0 - lam);
+    lam *= norm;
+    for (size_t k = 0; k < n_job; k++)
+        for (size_t i = 0; i < n; i++) {
+            const double *y = jobs[k].y + i * ld, *y_im = y + jobs[k].size;
+            double *r = jobs[k].r, *r_im = r + jobs[k].size;
+
+            for (size_t j = 0; j <= i; j++)
+                r[i * ld + j] = lam * y[j] + rest * sum[i * ld + j];
+            for (size_t j = 0; j < i; j++)
+                r[j * ld + i] = r[i * ld + j];
+            for (size_t j = 0; !jobs[k].real && j < i; j++) {
+                r_im[i * ld + j] = lam * y_im[j];
+                r_im[j * ld + i] = -r_im[i * ld + j];
+            }
+        }
 }
 
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err)
 {
-    size_t n_class = chain->legs->n_class, n_job = 0, nn = level->n * level->n;
+    size_t n_class = chain->legs->n_class, n_job = 0, size = oqt__padded(level->n) * oqt__padded(level->n);
     struct job *jobs = oqt__calloc(2 * n_class, sizeof *jobs);
-    double *sums = oqt__doubles(2 * nn);
+    double *sums = oqt__doubles(2 * size), *sign = oqt__doubles(level->n);
     /* below that size a product takes less time than a barrier */
     int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads, 2 * n_class);
-    bool ok = jobs && sums;
+    bool ok = jobs && sums && sign;
     oqt_status st = OQT_OK;
 
     (void)n_threads; /* a serial build has no use for it */
@@ -183,6 +193,8 @@ oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, 
         st = oqt__no_memory(err, "the metric of a bond");
         goto done;
     }
+    for (size_t i = 0; i < level->n; i++)
+        sign[i] = level->parity[i] ? -1.0 : 1.0;
     for (size_t it = 0; it < chain->n_iter; it++) {
         double part = (double)it / (double)chain->n_iter;
 
@@ -192,14 +204,19 @@ oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, 
 #pragma omp parallel for default(none) shared(jobs, n_job) schedule(dynamic) num_threads(n_threads)
         for (size_t k = 0; k < n_job; k++)
             job_apply(&jobs[k]);
-#pragma omp parallel for default(none) shared(jobs, n_job, chain, sums, nn, level) num_threads(n_threads)
+#pragma omp parallel for default(none) shared(jobs, n_job, chain, sums, size, sign) num_threads(n_threads)
         for (size_t side = 0; side < 2; side++)
-            mix(jobs + side * (n_job / 2), n_job / 2, chain->lam, level->parity, sums + side * nn);
+            mix(jobs + side * (n_job / 2), n_job / 2, chain->lam, sign, sums + side * size);
     }
+    n_job = 0;
+    for (size_t k = 0; k < 2 * n_class; k++)
+        if (chain->legs->kind[k % n_class] != OQT__CLASS_MIRROR)
+            job_finish(&jobs[n_job++], (k < n_class ? right : left)->mat[k % n_class]);
 done:
-    for (size_t k = 0; jobs && k < n_job; k++)
-        job_release(&jobs[k]);
+    for (size_t k = 0; jobs && k < 2 * n_class; k++)
+        oqt__free(jobs[k].mem);
     oqt__free(jobs);
     oqt__free(sums);
+    oqt__free(sign);
     return st;
 }
