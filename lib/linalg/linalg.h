@@ -74,6 +74,9 @@ typedef struct {
 oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
                           const oqt__trunc *rule, oqt__trunc_record *record, oqt_error *err);
 
+/** Floating-point operations of oqt__svd_trunc, about. */
+double oqt__svd_flops(size_t m, size_t n, const oqt__trunc_record *record);
+
 /* ---- eigenvalues, exponential ---- */
 
 /** Eigenvalues w (ascending) and eigenvectors v (in columns) of the symmetric matrix a; a may be v. */

@@ -1,7 +1,7 @@
 /* square.c - products of square matrices: a kernel of our own while they fit into a near cache, else BLAS.
  *
- * Below size 16 a call of dgemm takes up to twice as long as the kernel. Above, both are as fast as the processor
- * allows, but the kernel leaves half of a symmetric product out; so do strips of rows with BLAS.
+ * Below size 16 a call of dgemm takes up to twice as long as the kernel. Above, both are as fast as the
+ * processor allows, but the kernel leaves half of a symmetric product out; so do strips of rows with BLAS.
  */
 #include "linalg/linalg.h"
 

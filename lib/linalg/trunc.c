@@ -55,6 +55,16 @@ oqt_status oqt__svd_ws_reserve(oqt__svd_ws *ws, size_t n, size_t n_int, oqt_erro
     return OQT_OK;
 }
 
+double oqt__svd_flops(size_t m, size_t n, const oqt__trunc_record *record)
+{
+    double large = (double)(m > n ? m : n), small = (double)(m > n ? n : m), kept = (double)record->kept;
+
+    /* Dense: bidiagonalization, divide and conquer, and the vectors put back. Range finder: six products with
+     * its columns, somewhat more than are kept. */
+    return record->n_randomized > 0 ? 12.0 * large * small * 1.3 * kept
+                                    : (4.0 * large + 14.0 * small) * small * small;
+}
+
 /* ---- the rule ---- */
 
 size_t oqt__trunc_rank(const oqt__trunc *rule, const double *s, size_t k, double rest,

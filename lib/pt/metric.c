@@ -10,7 +10,7 @@ oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__le
 
     for (size_t k = 0; ok && k < legs->n_class; k++)
         if (legs->kind[k] != OQT__CLASS_MIRROR)
-            ok = (next.mat[k] = oqt__doubles(oqt__environment_width(legs, k, n) * n)) != NULL;
+            ok = (next.mat[k] = oqt__doubles(oqt__class_parts(legs, k) * n * n)) != NULL;
     if (!ok) {
         oqt__environment_release(&next, legs->n_class);
         return oqt__no_memory(err, "an environment");
@@ -44,7 +44,7 @@ void oqt__metric_average(double *out, const oqt__environment *env, const unsigne
     memset(out, 0, n * n * sizeof *out);
     for (size_t k = 0; k < legs->n_class; k++)
         if (legs->kind[k] != OQT__CLASS_MIRROR)
-            add_even(out, legs->weight[k], env->mat[k], oqt__environment_width(legs, k, n), parity, n);
+            add_even(out, legs->weight[k], env->mat[k], oqt__class_parts(legs, k) * n, parity, n);
 }
 
 /* One side and one class. All matrices are padded (oqt__padded); a complex one is two, the imaginary part
@@ -77,7 +77,7 @@ static void copy_transposed(double *to, size_t ld_to, const double *from, size_t
 static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *legs, size_t cls,
                      bool transpose, const oqt__environment *env, double theta)
 {
-    size_t n = level->n, ld = oqt__padded(n), size = ld * ld, width = oqt__environment_width(legs, cls, n);
+    size_t n = level->n, ld = oqt__padded(n), size = ld * ld, n_parts = oqt__class_parts(legs, cls);
     const double *parts[2] = {level->re[cls], level->im[cls]};
 
     *job = (struct job){.real = legs->kind[cls] != OQT__CLASS_COMPLEX,
@@ -85,7 +85,6 @@ static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *
                         .size = size,
                         .weight = legs->weight[cls],
                         .theta = theta};
-    size_t n_parts = job->real ? 1 : 2;
 
     job->mem = oqt__doubles(5 * n_parts * size);
     if (!job->mem)
@@ -98,7 +97,7 @@ static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *
     for (size_t part = 0; part < n_parts; part++) {
         copy_block(transpose ? job->ft + part * size : job->f + part * size, ld, parts[part], n, n);
         copy_transposed(transpose ? job->f + part * size : job->ft + part * size, ld, parts[part], n, n);
-        copy_block(job->r + part * size, ld, env->mat[cls] + part * n, width, n);
+        copy_block(job->r + part * size, ld, env->mat[cls] + part * n, n_parts * n, n);
     }
     return true;
 }
@@ -170,6 +169,15 @@ OQT__SIMD static void mix(struct job *jobs, size_t n_job, double lam, const doub
                 r_im[j * ld + i] = -r_im[i * ld + j];
             }
         }
+}
+
+double oqt__metric_flops(const oqt__level *level, const oqt__metric_chain *chain)
+{
+    double n = (double)level->n, products = 0.0;
+
+    for (size_t k = 0; k < chain->legs->n_class; k++)
+        products += (double)(oqt__class_parts(chain->legs, k) * oqt__class_parts(chain->legs, k));
+    return 2.0 * (double)chain->n_iter * 3.0 * n * n * n * products;
 }
 
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,

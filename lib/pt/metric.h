@@ -12,10 +12,10 @@ typedef struct {
     double **mat; /* n_class */
 } oqt__environment;
 
-/** Row length of the matrix of a class. */
-static inline size_t oqt__environment_width(const oqt__legs *legs, size_t cls, size_t n)
+/** Number of real matrices that make up that of a class: 0 for a mirror. */
+static inline size_t oqt__class_parts(const oqt__legs *legs, size_t cls)
 {
-    return legs->kind[cls] == OQT__CLASS_COMPLEX ? 2 * n : n;
+    return legs->kind[cls] == OQT__CLASS_MIRROR ? 0 : legs->kind[cls] == OQT__CLASS_COMPLEX ? 2 : 1;
 }
 
 oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__legs *legs, oqt_error *err);
@@ -39,10 +39,13 @@ typedef struct {
  *     R <- lam Y + (1 - lam) sum_mu w_mu Re Y_mu,  normalized to 1 for the vacuum
  *
  * Classes and their reflections together make the sum even: it connects no states of different parity.
- * Cost: 2 n_iter (4 n^3 for each real or gauged class + 16 n^3 for each complex one) flops.
+ * Cost: 2 n_iter (3 n^3 for each real or gauged class + 12 n^3 for each complex one) flops.
  */
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err);
+
+/** Floating-point operations of that, about. */
+double oqt__metric_flops(const oqt__level *level, const oqt__metric_chain *chain);
 
 /** The metric itself: out = sum_mu w_mu Re R_mu, n x n, without elements between different parities. */
 void oqt__metric_average(double *out, const oqt__environment *env, const unsigned char *parity,

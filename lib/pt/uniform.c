@@ -31,9 +31,10 @@ struct builder {
     const oqt__uniform_params *par;
     oqt_complex eta0;
     struct bond bond;
-    oqt__svd_ws ws;
+    oqt__svd_ws ws[2]; /* one for each parity                  */
     oqt__trunc_record record;
     double discarded; /* weighted to the final coupling       */
+    double flops;
     bool limited;
     bool diverged; /* the metric grew out of bounds        */
 };
@@ -74,6 +75,15 @@ static double level_tolerance(const oqt__uniform_params *par, size_t level)
     return ldexp(par->tolerance, -(int)(par->n_squarings - 1 - level));
 }
 
+/* Threads for n_items operations on the matrices of a level; below that size they take less time than a
+ * barrier. */
+static int threads_for(const struct builder *b, size_t n_items)
+{
+    enum { MANY_STATES = 96 };
+
+    return b->bond.level.n < MANY_STATES ? 1 : oqt__blas_callers(b->par->n_threads, n_items);
+}
+
 /* ---- truncation ---- */
 
 /* The states of one parity, without the vacuum, and what is kept of them. */
@@ -84,6 +94,8 @@ struct block {
     double *left;   /* rank x n: s^-1/2 U^T X^T               */
     double *weight; /* rank                                   */
     size_t rank;    /* row length of right; kept can be less  */
+    oqt__trunc_record record;
+    bool diverged;
 };
 
 static void block_release(struct block *block)
@@ -106,14 +118,13 @@ static oqt_status factor_block(double *z, const struct block *block, const doubl
     return oqt__psd_factor(z, z, block->n, scale, block->n, err);
 }
 
-static oqt_status truncate_block(struct block *block, struct builder *b, const double *right,
-                                 const double *left, double tol, oqt_error *err)
+static oqt_status truncate_block(struct block *block, const struct builder *b, oqt__svd_ws *ws,
+                                 const double *right, const double *left, double tol, oqt_error *err)
 {
     size_t m = block->n;
     double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *cross = oqt__doubles(m * m);
     double *scale = oqt__doubles(m);
     oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond};
-    oqt__trunc_record record = {0};
     oqt__svd svd = {0};
     oqt_status st;
 
@@ -124,16 +135,15 @@ static oqt_status truncate_block(struct block *block, struct builder *b, const d
     if ((st = factor_block(y, block, right, &b->bond.level, scale, err)) == OQT_OK &&
         (st = factor_block(x, block, left, &b->bond.level, scale, err)) == OQT_OK) {
         oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
-        st = oqt__svd_trunc(&svd, &b->ws, cross, m, m, &rule, &record, err);
+        st = oqt__svd_trunc(&svd, ws, cross, m, m, &rule, &block->record, err);
     }
     /* A metric that grew is not positive, not finite, or has weights far above one. */
     if (st == OQT_ECONV || st == OQT_EINVAL || (st == OQT_OK && svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT))) {
-        b->diverged = true;
+        block->diverged = true;
         st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges at %zu states", b->bond.level.n);
     }
     if (st != OQT_OK)
         goto done;
-    oqt__trunc_add(&b->record, &record);
     block->rank = block->kept = svd.rank;
     block->right = oqt__doubles(m * svd.rank);
     block->left = oqt__doubles(svd.rank * m);
@@ -214,8 +224,11 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
     size_t n = b->bond.level.n;
     double *right = oqt__doubles(n * n), *left = oqt__doubles(n * n);
     struct block blocks[2] = {{0}, {0}};
-    oqt_status st = OQT_OK;
+    oqt_status states[2] = {OQT_OK, OQT_OK}, st = OQT_OK;
+    oqt_error errors[2];
+    int n_threads = threads_for(b, 2);
 
+    (void)n_threads; /* a serial build has no use for it */
     for (int parity = 0; parity < 2; parity++)
         blocks[parity].state = oqt__calloc(n, sizeof *blocks[parity].state);
     if (!right || !left || !blocks[0].state || !blocks[1].state) {
@@ -229,9 +242,23 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
 
         block->state[block->n++] = i;
     }
+#pragma omp parallel for default(none) shared(blocks, b, right, left, tol, states, errors)                   \
+    num_threads(n_threads)
     for (int parity = 0; parity < 2; parity++)
-        if ((st = truncate_block(&blocks[parity], b, right, left, tol, err)) != OQT_OK)
+        states[parity] =
+            truncate_block(&blocks[parity], b, &b->ws[parity], right, left, tol, &errors[parity]);
+    for (int parity = 0; parity < 2; parity++) {
+        double m = (double)blocks[parity].n;
+
+        b->diverged = b->diverged || blocks[parity].diverged;
+        if (states[parity] != OQT_OK) {
+            st = oqt__fail(err, states[parity], "%s", errors[parity].text);
             goto done;
+        }
+        oqt__trunc_add(&b->record, &blocks[parity].record);
+        b->flops += (8.0 / 3.0) * m * m * m + 4.0 * m * m * (double)blocks[parity].rank +
+                    oqt__svd_flops(blocks[parity].n, blocks[parity].n, &blocks[parity].record);
+    }
     while (1 + blocks[0].kept + blocks[1].kept > b->par->max_bond) {
         struct block *even = &blocks[0], *odd = &blocks[1];
         bool drop_odd =
@@ -262,35 +289,48 @@ static void project(double *to, size_t ld_to, const double *a, bool ta, const do
     oqt__gemm(false, tb, kept, kept, n, 1.0, work, n, b, tb ? n : kept, 0.0, to, ld_to);
 }
 
+/* One of the tensor (0), the right (1) and the left (2) environment of a class. */
+static void project_class(struct bond *to, const struct bond *from, const struct projectors *p,
+                          const oqt__legs *legs, size_t cls, size_t which, double *work)
+{
+    size_t n = p->n, kept = p->kept, n_parts = oqt__class_parts(legs, cls);
+
+    for (size_t part = 0; part < n_parts; part++) {
+        size_t at = part * n, at_to = part * kept;
+
+        if (which == 0)
+            project(part ? to->level.im[cls] : to->level.re[cls], kept, p->left, false,
+                    part ? from->level.im[cls] : from->level.re[cls], n, p->right, false, n, kept, work);
+        else if (which == 1)
+            project(to->right.mat[cls] + at_to, n_parts * kept, p->left, false, from->right.mat[cls] + at,
+                    n_parts * n, p->left, true, n, kept, work);
+        else
+            project(to->left.mat[cls] + at_to, n_parts * kept, p->right, true, from->left.mat[cls] + at,
+                    n_parts * n, p->right, false, n, kept, work);
+    }
+}
+
 static oqt_status apply_projectors(struct builder *b, const struct projectors *p, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
-    size_t n = p->n, kept = p->kept;
+    size_t n = p->n, kept = p->kept, n_items = 3 * legs->n_class;
     struct bond next = {{0}, {0}, {0}};
-    double *work = oqt__doubles(kept * n);
+    int n_threads = threads_for(b, n_items);
+    double *work = oqt__doubles((size_t)n_threads * kept * n);
     oqt_status st = work ? bond_alloc(&next, kept, legs, err) : oqt__no_memory(err, "a truncation");
 
     if (st != OQT_OK)
         goto done;
     memcpy(next.level.weight, p->weight, kept * sizeof *p->weight);
     memcpy(next.level.parity, p->parity, kept * sizeof *p->parity);
-    for (size_t k = 0; k < legs->n_class; k++) {
-        size_t ld = oqt__environment_width(legs, k, n), ld_to = oqt__environment_width(legs, k, kept);
-
-        if (legs->kind[k] == OQT__CLASS_MIRROR)
-            continue;
-        project(next.level.re[k], kept, p->left, false, b->bond.level.re[k], n, p->right, false, n, kept,
-                work);
-        if (next.level.im[k])
-            project(next.level.im[k], kept, p->left, false, b->bond.level.im[k], n, p->right, false, n, kept,
-                    work);
-        for (size_t part = 0; part * n < ld; part++) {
-            project(next.right.mat[k] + part * kept, ld_to, p->left, false, b->bond.right.mat[k] + part * n,
-                    ld, p->left, true, n, kept, work);
-            project(next.left.mat[k] + part * kept, ld_to, p->right, true, b->bond.left.mat[k] + part * n, ld,
-                    p->right, false, n, kept, work);
-        }
-    }
+#pragma omp parallel for default(none) shared(next, b, p, work, n, kept, n_items, legs) schedule(dynamic)    \
+    num_threads(n_threads)
+    for (size_t item = 0; item < n_items; item++)
+        if (legs->kind[item / 3] != OQT__CLASS_MIRROR)
+            project_class(&next, &b->bond, p, legs, item / 3, item % 3,
+                          work + (size_t)oqt__thread_index() * kept * n);
+    for (size_t k = 0; k < legs->n_class; k++)
+        b->flops += 6.0 * (double)(oqt__class_parts(legs, k) * n * kept) * (double)(n + kept);
     bond_replace(&b->bond, &next, legs->n_class);
 done:
     bond_release(&next, legs->n_class);
@@ -319,6 +359,7 @@ static oqt_status truncate_level(struct builder *b, size_t squarings_left, doubl
 
     if (!theta)
         return oqt__no_memory(err, "the metric of a bond");
+    b->flops += oqt__metric_flops(&b->bond.level, &chain);
     for (size_t k = 0; k < legs->n_class; k++)
         theta[k] = exp(-2.0 * ldexp(b->eta0.re, -(int)squarings_left) * legs->om[k] * legs->om[k]);
     if ((st = oqt__metric_iterate(&b->bond.right, &b->bond.left, &b->bond.level, &chain, err)) == OQT_OK &&
@@ -429,40 +470,48 @@ static void square_matrix(double *re_new, double *im_new, size_t ld_new, const d
     }
 }
 
-static void square_environment(oqt__environment *to, const oqt__environment *from, const oqt__legs *legs,
-                               size_t k, const struct pair *pairs)
+/* One of the tensor (0), the right (1) and the left (2) environment of a class. */
+static void square_class(struct bond *to, const struct bond *from, const oqt__legs *legs, size_t cls,
+                         size_t which, const struct pair *pairs)
 {
-    size_t ld = oqt__environment_width(legs, k, from->n), ld_new = oqt__environment_width(legs, k, to->n);
-    bool split = legs->kind[k] == OQT__CLASS_COMPLEX;
+    size_t n = from->level.n, n_new = to->level.n, n_parts = which == 0 ? 1 : oqt__class_parts(legs, cls);
+    bool gauged = legs->kind[cls] == OQT__CLASS_GAUGED;
 
-    square_matrix(to->mat[k], split ? to->mat[k] + to->n : NULL, ld_new, from->mat[k],
-                  split ? from->mat[k] + from->n : NULL, ld, legs->kind[k] == OQT__CLASS_GAUGED, pairs,
-                  to->n);
+    if (which == 0) {
+        square_matrix(to->level.re[cls], to->level.im[cls], n_new, from->level.re[cls], from->level.im[cls],
+                      n, gauged, pairs, n_new);
+    } else {
+        double *mat = which == 1 ? to->right.mat[cls] : to->left.mat[cls];
+        const double *old = which == 1 ? from->right.mat[cls] : from->left.mat[cls];
+
+        square_matrix(mat, n_parts > 1 ? mat + n_new : NULL, n_parts * n_new, old,
+                      n_parts > 1 ? old + n : NULL, n_parts * n, gauged, pairs, n_new);
+    }
 }
 
 static oqt_status square(struct builder *b, double threshold, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
-    size_t n = 0;
+    size_t n = 0, n_items = 3 * legs->n_class;
     struct pair *pairs = NULL;
     struct bond next = {{0}, {0}, {0}};
+    int n_threads;
     oqt_status st =
         select_pairs(&pairs, &n, &b->bond.level, threshold, 5 * b->par->max_bond / 2 + 1, &b->limited, err);
 
     if (st != OQT_OK || (st = bond_alloc(&next, n, legs, err)) != OQT_OK)
         goto done;
+    n_threads = threads_for(b, n_items);
+    (void)n_threads; /* a serial build has no use for it */
     for (size_t i = 0; i < n; i++) {
         next.level.weight[i] = pairs[i].weight;
         next.level.parity[i] = b->bond.level.parity[pairs[i].i] ^ b->bond.level.parity[pairs[i].j];
     }
-    for (size_t k = 0; k < legs->n_class; k++) {
-        if (legs->kind[k] == OQT__CLASS_MIRROR)
-            continue;
-        square_matrix(next.level.re[k], next.level.im[k], n, b->bond.level.re[k], b->bond.level.im[k],
-                      b->bond.level.n, legs->kind[k] == OQT__CLASS_GAUGED, pairs, n);
-        square_environment(&next.right, &b->bond.right, legs, k, pairs);
-        square_environment(&next.left, &b->bond.left, legs, k, pairs);
-    }
+#pragma omp parallel for default(none) shared(next, b, legs, pairs, n_items) schedule(dynamic)               \
+    num_threads(n_threads)
+    for (size_t item = 0; item < n_items; item++)
+        if (legs->kind[item / 3] != OQT__CLASS_MIRROR)
+            square_class(&next, &b->bond, legs, item / 3, item % 3, pairs);
     bond_replace(&b->bond, &next, legs->n_class);
 done:
     bond_release(&next, legs->n_class);
@@ -489,7 +538,7 @@ static oqt_status start_environments(struct builder *b, oqt_error *err)
     if (st == OQT_OK)
         st = oqt__environment_alloc(&b->bond.left, n, b->legs, err);
     for (size_t k = 0; st == OQT_OK && k < b->legs->n_class; k++) {
-        size_t ld = oqt__environment_width(b->legs, k, n);
+        size_t ld = oqt__class_parts(b->legs, k) * n;
 
         for (size_t i = 0; i < n && b->legs->kind[k] != OQT__CLASS_MIRROR; i++)
             b->bond.right.mat[k][i * ld + i] = b->bond.left.mat[k][i * ld + i] = b->bond.level.weight[i];
@@ -660,6 +709,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     pt->info.n_modes = model.n;
     pt->info.n_squarings = par.n_squarings;
     pt->info.discarded_weight = b.discarded;
+    pt->info.flops = b.flops;
     pt->info.state_limit_hit = b.limited || b.record.limited;
     pt->info.path_steps = par.path_steps;
     pt->info.path_rate = -log(par.lam) / pt->dt;
@@ -674,7 +724,8 @@ done:
     oqt__free(eta);
     oqt__state_space_release(&model);
     release_levels(&b);
-    oqt__svd_ws_release(&b.ws);
+    for (int parity = 0; parity < 2; parity++)
+        oqt__svd_ws_release(&b.ws[parity]);
     oqt__blas_leave(&guard);
     return st;
 }
