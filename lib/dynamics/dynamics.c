@@ -1,40 +1,65 @@
 /*
  * dynamics.c - batch propagation under process tensors.
  *
- * The state is x[coordinate][bond_1]..[bond_E][column], coordinates being those of the Hermitian basis in the
- * eigenbasis of the coupling that acted last. A step turns it by W = R_next U1 U2 R_last^T (d^2 x d^2 for
- * each distinct system) and applies the tensors; the state in the system basis is taken from row 0 of the
- * bonds only, where the closing vectors e_0 pick it.
+ * Real columns are laid out in blocks that stay in cache and are independent of each other, so a block takes
+ * several steps in a row before the next one does. Few columns are blocks of one, and the tensor is read with
+ * unit stride; many are blocks of BLOCK, and the tensor is applied by matrix products. How columns are cut
+ * into blocks depends on the problem only, never on the number of threads.
  */
 #include <oqtempo/dynamics.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "core/numbers.h"
+#include "dynamics/dyn_priv.h"
+#include "dynamics/kernel.h"
 #include "liouville/hermitian.h"
-#include "pt/pt_priv.h"
+
+/* Columns of a block; from FEW columns on there are such blocks. */
+enum { BLOCK = 32, FEW = 8 };
+
+/* Steps that are taken in a row, at most, and the multiplications that end a row before that. */
+enum { MAX_ROW = 128 };
+static const double ROW_WORK = 4e6;
+
+/* Multiplications from which on threads pay. */
+static const double PARALLEL_WORK = 4e5;
+
+/* Matrices of the system: before the first step, and between two steps and after one, the one before being
+ * even or odd (the same if the order of the tensors does not change). */
+enum { ENTER, NEXT, LEAVE, NEXT_ODD, LEAVE_ODD };
+
+typedef struct {
+    size_t first, n; /* columns order[first] .. order[first + n - 1]                                   */
+    size_t width;    /* n rounded up to a multiple of 8, or 1                                          */
+    bool mixed;      /* its columns have different systems                                             */
+    bool borrowed;   /* w belongs to the block before                                                  */
+    double *w;       /* matrices of the system: [ENTER ..][d^2 x d^2], with [width] behind it if mixed */
+    double *x;       /* state                                                                          */
+    double drift;    /* largest change of a trace so far                                               */
+} block;
 
 struct oqt_dynamics {
-    size_t d, n_pt, n; /* n: columns of the user                              */
-    size_t n_col;      /* real columns: two for a matrix that is not Hermitian */
-    size_t bonds;      /* product of the bonds                                */
-    oqt_split split;
+    size_t d, n;    /* n: columns of the user                              */
+    size_t n_col;   /* real columns: two for a matrix that is not Hermitian */
+    size_t bonds;   /* largest product of the bonds                        */
+    size_t max_row; /* steps taken in a row                                */
+    double work;    /* multiplications of a step, about                    */
     int n_threads;
     oqt_progress progress;
-    const oqt_pt **pt; /* n_pt, borrowed                                      */
-    double **rotation; /* n_pt: d^2 x d^2, or NULL for the identity           */
-    size_t *first;     /* n: first real column                                */
-    size_t *which;     /* n_col: distinct system of a real column             */
-    size_t n_system;
-    double *half;        /* n_system x d^2 x d^2: half-step propagators         */
-    double *x, *y;       /* d^2 x bonds x n_col                                 */
-    double *turn;        /* n_system x d^2 x d^2: scratch for W                 */
-    double *exit;        /* n_system x d^2 x d^2: from x to the system basis    */
-    double *small;       /* 2 x d^4: scratch                                    */
-    oqt_complex *factor; /* d^2                                                 */
+    oqt__stepper stepper;
+    size_t *first; /* n: first real column                                */
+    size_t *which; /* n_col: distinct system of a real column             */
+    size_t *order; /* n_col: real columns by system                       */
+    size_t n_system, n_block;
+    block *block;
+    double *scratch;     /* n_threads x largest block                        */
+    size_t scratch_len;  /* of one thread                                    */
+    oqt_complex *factor; /* max_row x n_pt x d^2                             */
     double *factor_scratch;
     double *rho;    /* n_col x d^2: current state, Hermitian coordinates   */
+    double *record; /* max_row x n_col x d^2: states of a row of steps     */
     double *trace0; /* n_col                                               */
     oqt_dynamics_stats stats;
 };
@@ -43,107 +68,26 @@ void oqt_dynamics_destroy(oqt_dynamics *dyn)
 {
     if (!dyn)
         return;
-    for (size_t e = 0; dyn->rotation && e < dyn->n_pt; e++)
-        oqt__free(dyn->rotation[e]);
-    oqt__free(dyn->rotation);
-    oqt__free(dyn->pt);
+    for (size_t k = 0; dyn->block && k < dyn->n_block; k++) {
+        if (!dyn->block[k].borrowed)
+            oqt__free(dyn->block[k].w);
+        oqt__free(dyn->block[k].x);
+    }
+    oqt__stepper_release(&dyn->stepper);
+    oqt__free(dyn->block);
     oqt__free(dyn->first);
     oqt__free(dyn->which);
-    oqt__free(dyn->half);
-    oqt__free(dyn->x);
-    oqt__free(dyn->y);
-    oqt__free(dyn->turn);
-    oqt__free(dyn->exit);
-    oqt__free(dyn->small);
+    oqt__free(dyn->order);
+    oqt__free(dyn->scratch);
     oqt__free(dyn->factor);
     oqt__free(dyn->factor_scratch);
     oqt__free(dyn->rho);
+    oqt__free(dyn->record);
     oqt__free(dyn->trace0);
     oqt__free(dyn);
 }
 
 /* ---- creation ---- */
-
-/* Two couplings commute if the one, as a Hamiltonian, never leaves the legs of the other. */
-static oqt_status coupling_leg_rate(double *rate, const oqt_pt *pt, const oqt_pt *other, oqt_error *err)
-{
-    size_t d = other->d;
-    oqt_complex *coupling = oqt__calloc(d * d, sizeof *coupling);
-    oqt_system *system = NULL;
-    oqt_status st;
-
-    if (!coupling)
-        return oqt__no_memory(err, "a coupling operator");
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++) {
-                oqt_complex z = oqt__mul(other->u[i * d + k], oqt__conj(other->u[j * d + k]));
-
-                coupling[i * d + j].re += other->o[k] * z.re;
-                coupling[i * d + j].im += other->o[k] * z.im;
-            }
-    if ((st = oqt_system_create(&system, d, coupling, err)) == OQT_OK)
-        st = oqt__system_leg_rate(rate, system, pt->o, pt->u, err);
-    oqt_system_destroy(system);
-    oqt__free(coupling);
-    return st;
-}
-
-/* A closed form holds only where paths never change legs. */
-static oqt_status check_closed_form(const oqt_dynamics *dyn, size_t e, const oqt_system *const *systems,
-                                    oqt_error *err)
-{
-    const oqt_pt *pt = dyn->pt[e];
-    double leg_rate;
-    oqt_status st;
-
-    /* Distinct systems are numbered as they first come; each is looked at in its first column. */
-    for (size_t i = 0, next = 0; i < dyn->n; i++) {
-        if (dyn->which[dyn->first[i]] != next)
-            continue;
-        next++;
-        if ((st = oqt__system_leg_rate(&leg_rate, systems[i], pt->o, pt->u, err)) != OQT_OK)
-            return st;
-        if (leg_rate > 0.0)
-            return oqt__fail(err, OQT_EINVAL,
-                             "process tensor %zu is the closed form for commuting systems, but system %zu "
-                             "does not commute with its coupling",
-                             e, i);
-    }
-    for (size_t f = 0; f < dyn->n_pt; f++) {
-        if ((st = coupling_leg_rate(&leg_rate, pt, dyn->pt[f], err)) != OQT_OK)
-            return st;
-        if (leg_rate > 0.0)
-            return oqt__fail(err, OQT_EINVAL,
-                             "process tensor %zu is the closed form for commuting systems, but the coupling "
-                             "of process tensor %zu does not commute with its own",
-                             e, f);
-    }
-    return OQT_OK;
-}
-
-static oqt_status check_tensors(const oqt_dynamics *dyn, const oqt_system *const *systems, oqt_error *err)
-{
-    /* shapes first: couplings are compared below */
-    for (size_t e = 0; e < dyn->n_pt; e++) {
-        const oqt_pt *pt = dyn->pt[e];
-
-        if (pt->d != dyn->d)
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has dimension %zu, the system %zu", e,
-                             pt->d, dyn->d);
-        if (pt->dt != dyn->pt[0]->dt)
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has time step %.17g, the first %.17g", e,
-                             pt->dt, dyn->pt[0]->dt);
-    }
-    for (size_t e = 0; e < dyn->n_pt; e++) {
-        oqt_status st =
-            dyn->pt[e]->info.method == OQT_PT_DEPHASING ? check_closed_form(dyn, e, systems, err) : OQT_OK;
-
-        if (st != OQT_OK)
-            return st;
-    }
-    return OQT_OK;
-}
 
 static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t n,
                                   const oqt_system *const *systems, const oqt_complex *initial,
@@ -182,33 +126,88 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
     return OQT_OK;
 }
 
-/* Which columns are real pairs, and which systems are the same. */
-static oqt_status lay_out_columns(oqt_dynamics *dyn, const oqt_system *const *systems,
-                                  const oqt_complex *initial, const oqt_system **distinct, oqt_error *err)
-{
-    size_t d2 = dyn->d * dyn->d;
+/* ---- columns ---- */
 
+typedef struct {
+    const oqt_system *system;
+    size_t column;
+} named;
+
+static int by_system(const void *a, const void *b)
+{
+    const named *p = a, *q = b;
+    uintptr_t s = (uintptr_t)p->system, t = (uintptr_t)q->system;
+
+    return s != t ? (s > t) - (s < t) : (p->column > q->column) - (p->column < q->column);
+}
+
+/* Distinct systems in the order in which they come; distinct[i] is NULL where column i repeats one, and id[i]
+ * the number of its system. */
+static oqt_status find_distinct(const oqt_system **distinct, size_t *id, size_t *n_system, size_t n,
+                                const oqt_system *const *systems, oqt_error *err)
+{
+    named *list = oqt__calloc(n, sizeof *list);
+
+    if (!list)
+        return oqt__no_memory(err, "the columns of a batch");
+    for (size_t i = 0; i < n; i++)
+        list[i] = (named){systems[i], i};
+    qsort(list, n, sizeof *list, by_system);
+    for (size_t i = 0, leader = 0; i < n; i++) {
+        if (i == 0 || list[i].system != list[i - 1].system)
+            leader = list[i].column;
+        id[list[i].column] = leader;
+    }
+    *n_system = 0;
+    for (size_t i = 0; i < n; i++) { /* a leader comes before those that follow it */
+        bool leads = id[i] == i;
+
+        distinct[i] = leads ? systems[i] : NULL;
+        id[i] = leads ? (*n_system)++ : id[id[i]];
+    }
+    oqt__free(list);
+    return OQT_OK;
+}
+
+/* Real columns: two for a matrix that is not Hermitian; in order of their systems. */
+static oqt_status lay_out_columns(oqt_dynamics *dyn, const oqt_system **distinct,
+                                  const oqt_system *const *systems, const oqt_complex *initial,
+                                  oqt_error *err)
+{
+    size_t d2 = dyn->d * dyn->d, *id = NULL, *start = NULL;
+    oqt_status st = OQT_OK;
+
+    id = oqt__calloc(dyn->n, sizeof *id);
     dyn->first = oqt__calloc(dyn->n, sizeof *dyn->first);
     dyn->which = oqt__calloc(2 * dyn->n, sizeof *dyn->which);
-    if (!dyn->first || !dyn->which)
-        return oqt__no_memory(err, "the columns of a batch");
-    for (size_t i = 0; i < dyn->n; i++) {
-        bool hermitian = oqt__hermiticity_defect(initial + i * d2, dyn->d) <= 1e-14;
-        size_t s = 0;
-
-        /* Callers repeat pointers in runs, so the last system is the best guess. */
-        if (dyn->n_system > 0 && distinct[dyn->n_system - 1] == systems[i])
-            s = dyn->n_system - 1;
-        while (s < dyn->n_system && distinct[s] != systems[i])
-            s++;
-        if (s == dyn->n_system)
-            distinct[dyn->n_system++] = systems[i];
-        dyn->first[i] = dyn->n_col;
-        dyn->which[dyn->n_col++] = s;
-        if (!hermitian)
-            dyn->which[dyn->n_col++] = s;
+    dyn->order = oqt__calloc(2 * dyn->n, sizeof *dyn->order);
+    if (!id || !dyn->first || !dyn->which || !dyn->order) {
+        st = oqt__no_memory(err, "the columns of a batch");
+        goto done;
     }
-    return OQT_OK;
+    if ((st = find_distinct(distinct, id, &dyn->n_system, dyn->n, systems, err)) != OQT_OK)
+        goto done;
+    for (size_t i = 0; i < dyn->n; i++) {
+        dyn->first[i] = dyn->n_col;
+        dyn->which[dyn->n_col++] = id[i];
+        if (oqt__hermiticity_defect(initial + i * d2, dyn->d) > 1e-14)
+            dyn->which[dyn->n_col++] = id[i];
+    }
+    start = oqt__calloc(dyn->n_system + 1, sizeof *start);
+    if (!start) {
+        st = oqt__no_memory(err, "the columns of a batch");
+        goto done;
+    }
+    for (size_t b = 0; b < dyn->n_col; b++)
+        start[dyn->which[b] + 1]++;
+    for (size_t s = 0; s < dyn->n_system; s++)
+        start[s + 1] += start[s];
+    for (size_t b = 0; b < dyn->n_col; b++)
+        dyn->order[start[dyn->which[b]]++] = b;
+done:
+    oqt__free(id);
+    oqt__free(start);
+    return st;
 }
 
 static size_t real_columns(const oqt_dynamics *dyn, size_t i)
@@ -216,47 +215,126 @@ static size_t real_columns(const oqt_dynamics *dyn, size_t i)
     return (i + 1 < dyn->n ? dyn->first[i + 1] : dyn->n_col) - dyn->first[i];
 }
 
-static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
+/* ---- blocks ---- */
+
+static size_t system_of(const oqt_dynamics *dyn, const block *b, size_t column)
 {
-    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, n_x = d2, n_tail = 0;
+    return dyn->which[dyn->order[b->first + column]];
+}
 
-    dyn->bonds = 1;
-    for (size_t e = 0; e < dyn->n_pt; e++) {
-        if (!oqt__mul_size(&dyn->bonds, dyn->bonds, dyn->pt[e]->chi))
-            return oqt__fail(err, OQT_ERANGE, "product of the bonds is too large");
-        if (dyn->pt[e]->n_tail > n_tail)
-            n_tail = dyn->pt[e]->n_tail;
-    }
-    if (!oqt__mul_size(&n_x, n_x, dyn->bonds) || !oqt__mul_size(&n_x, n_x, dyn->n_col))
-        return oqt__fail(err, OQT_ERANGE, "batch of %zu columns with bond %zu is too large", dyn->n,
-                         dyn->bonds);
-    oqt_status st = oqt__lapack_size(dyn->bonds * dyn->n_col, "a batch", err);
+/* Blocks of nearly equal size. */
+static oqt_status cut_into_blocks(oqt_dynamics *dyn, oqt_error *err)
+{
+    size_t n = dyn->n_col, n_block = n < FEW ? n : (n + BLOCK - 1) / BLOCK;
 
-    if (st != OQT_OK)
-        return st;
-    dyn->x = oqt__doubles(n_x);
-    dyn->y = oqt__doubles(n_x);
-    dyn->half = oqt__doubles(dyn->n_system * d4);
-    dyn->turn = oqt__doubles(dyn->n_system * d4);
-    dyn->exit = oqt__doubles(dyn->n_system * d4);
-    dyn->small = oqt__doubles(2 * d4);
-    dyn->factor = oqt__calloc(d2, sizeof *dyn->factor);
-    dyn->factor_scratch = oqt__doubles(2 * n_tail);
-    dyn->rho = oqt__doubles(dyn->n_col * d2);
-    dyn->trace0 = oqt__doubles(dyn->n_col);
-    dyn->rotation = oqt__calloc(dyn->n_pt, sizeof *dyn->rotation);
-    if (!dyn->x || !dyn->y || !dyn->half || !dyn->turn || !dyn->exit || !dyn->small || !dyn->factor ||
-        !dyn->factor_scratch || !dyn->rho || !dyn->trace0 || !dyn->rotation)
+    dyn->block = oqt__calloc(n_block, sizeof *dyn->block);
+    if (!dyn->block)
         return oqt__no_memory(err, "a batch");
-    for (size_t e = 0; e < dyn->n_pt; e++) {
-        if (!dyn->pt[e]->rotated)
-            continue;
-        dyn->rotation[e] = oqt__doubles(d4);
-        if (!dyn->rotation[e])
-            return oqt__no_memory(err, "a batch");
-        oqt__herm_rotation(dyn->rotation[e], dyn->pt[e]->u, dyn->d);
+    dyn->n_block = n_block;
+    for (size_t k = 0, first = 0; k < n_block; k++) {
+        block *b = dyn->block + k;
+
+        b->first = first;
+        b->n = n / n_block + (k < n % n_block);
+        b->width = n < FEW ? 1 : (b->n + 7) / 8 * 8;
+        first += b->n;
+        b->mixed = system_of(dyn, b, 0) != system_of(dyn, b, b->n - 1);
     }
     return OQT_OK;
+}
+
+static size_t n_matrices(const oqt_dynamics *dyn)
+{
+    return oqt__stepper_alternates(&dyn->stepper) ? LEAVE_ODD + 1 : LEAVE + 1;
+}
+
+/* Sizes are checked here for all products of steps. */
+static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
+{
+    size_t d2 = dyn->d * dyn->d, n_pt = dyn->stepper.n_pt, n_tail = 0, widest = dyn->block[0].width, len;
+    double slots = 0.0;
+    oqt_status st;
+
+    if ((st = oqt__stepper_largest(&dyn->bonds, &dyn->stepper, err)) != OQT_OK)
+        return st;
+    for (size_t e = 0; e < n_pt; e++) {
+        const oqt_pt *pt = dyn->stepper.tensor[e].pt;
+
+        n_tail = pt->n_tail > n_tail ? pt->n_tail : n_tail;
+        slots += (double)pt->info.bond_dimension;
+    }
+    if (!oqt__mul_size(&dyn->scratch_len, d2 * widest, dyn->bonds) ||
+        !oqt__mul_size(&len, dyn->scratch_len, dyn->n_col))
+        return oqt__fail(err, OQT_ERANGE, "batch of %zu columns with bond %zu is too large", dyn->n,
+                         dyn->bonds);
+    if ((st = oqt__lapack_size(dyn->bonds * widest, "a batch", err)) != OQT_OK)
+        return st;
+    dyn->work = (double)(dyn->n_col * d2) * ((double)dyn->bonds * (slots + (double)d2) + (double)d2);
+    dyn->max_row = (size_t)fmin(fmax(ROW_WORK / dyn->work, 1.0), (double)MAX_ROW);
+    dyn->n_threads = oqt__blas_callers(dyn->n_threads, SIZE_MAX);
+    size_t n_scratch = (size_t)dyn->n_threads < dyn->n_block ? (size_t)dyn->n_threads : dyn->n_block;
+
+    dyn->scratch = oqt__doubles(n_scratch * dyn->scratch_len);
+    dyn->factor = oqt__calloc(dyn->max_row * n_pt * d2, sizeof *dyn->factor);
+    dyn->factor_scratch = oqt__doubles(3 * n_tail);
+    dyn->rho = oqt__doubles(dyn->n_col * d2);
+    dyn->record = oqt__doubles(dyn->max_row * dyn->n_col * d2);
+    dyn->trace0 = oqt__doubles(dyn->n_col);
+    if (!dyn->scratch || !dyn->factor || !dyn->factor_scratch || !dyn->rho || !dyn->record || !dyn->trace0)
+        return oqt__no_memory(err, "a batch");
+    for (size_t k = 0; k < dyn->n_block; k++) {
+        block *b = dyn->block + k, *before = k > 0 ? b - 1 : NULL;
+
+        b->x = oqt__doubles(d2 * dyn->bonds * b->width);
+        if (before && !b->mixed && !before->mixed && system_of(dyn, b, 0) == system_of(dyn, before, 0)) {
+            b->borrowed = true;
+            b->w = before->w;
+        } else {
+            b->w = oqt__doubles(n_matrices(dyn) * d2 * d2 * (b->mixed ? b->width : 1));
+        }
+        if (!b->x || !b->w)
+            return oqt__no_memory(err, "a batch");
+    }
+    return OQT_OK;
+}
+
+/* The matrices of one system, into w; three scratch matrices behind them. */
+static void make_matrices(double *w, const oqt__stepper *s, const double *half)
+{
+    size_t d4 = s->d * s->d * s->d * s->d, n = oqt__stepper_alternates(s) ? 2 : 1;
+    double *scratch = w + (1 + 2 * n) * d4;
+
+    oqt__turn_enter(w + ENTER * d4, s, 0, half);
+    for (size_t step = 0; step < n; step++) {
+        oqt__turn_next(w + (NEXT + 2 * step) * d4, scratch, s, step, half, half);
+        oqt__turn_leave(w + (LEAVE + 2 * step) * d4, s, step, half);
+    }
+}
+
+/* Systems in the order of the columns, so that each is exponentiated once. */
+static oqt_status fill_matrices(oqt_dynamics *dyn, const oqt_system *const *by_column, double dt,
+                                oqt_error *err)
+{
+    size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d, len = n_matrices(dyn) * d4, last = SIZE_MAX;
+    double *half = oqt__doubles(d4), *w = oqt__doubles(len + 2 * d4);
+    oqt_status st = half && w ? OQT_OK : oqt__no_memory(err, "a batch");
+
+    for (size_t k = 0; k < dyn->n_block && st == OQT_OK; k++)
+        for (size_t c = 0; c < (dyn->block[k].mixed ? dyn->block[k].n : 1) && st == OQT_OK; c++) {
+            block *b = dyn->block + k;
+            size_t s = system_of(dyn, b, c), stride = b->mixed ? b->width : 1;
+
+            if (s != last) {
+                st = oqt__system_propagator(half, by_column[dyn->order[b->first + c]], 0.5 * dt, err);
+                make_matrices(w, &dyn->stepper, half);
+                last = s;
+            }
+            for (size_t i = 0; i < len; i++)
+                b->w[i * stride + c] = w[i];
+        }
+    oqt__free(half);
+    oqt__free(w);
+    return st;
 }
 
 static double trace_of(const double *rho, size_t d)
@@ -270,18 +348,33 @@ static double trace_of(const double *rho, size_t d)
 
 static void set_initial(oqt_dynamics *dyn, const oqt_complex *initial)
 {
-    size_t d2 = dyn->d * dyn->d;
+    size_t d2 = dyn->d * dyn->d, bonds = oqt__stepper_bonds(&dyn->stepper, 0);
 
     for (size_t i = 0; i < dyn->n; i++) {
         double *re = dyn->rho + dyn->first[i] * d2;
 
         oqt__herm_from_matrix(re, real_columns(dyn, i) == 2 ? re + d2 : NULL, initial + i * d2, dyn->d);
     }
-    for (size_t b = 0; b < dyn->n_col; b++) {
-        dyn->trace0[b] = trace_of(dyn->rho + b * d2, dyn->d);
-        for (size_t a = 0; a < d2; a++)
-            dyn->x[a * dyn->bonds * dyn->n_col + b] = dyn->rho[b * d2 + a];
+    for (size_t c = 0; c < dyn->n_col; c++)
+        dyn->trace0[c] = trace_of(dyn->rho + c * d2, dyn->d);
+    for (size_t k = 0; k < dyn->n_block; k++) {
+        block *b = dyn->block + k;
+
+        for (size_t c = 0; c < b->n; c++)
+            for (size_t a = 0; a < d2; a++)
+                b->x[a * bonds * b->width + c] = dyn->rho[dyn->order[b->first + c] * d2 + a];
     }
+}
+
+/* The system of each real column. */
+static const oqt_system **systems_by_column(const oqt_dynamics *dyn, const oqt_system *const *systems)
+{
+    const oqt_system **out = oqt__calloc(dyn->n_col, sizeof *out);
+
+    for (size_t i = 0; out && i < dyn->n; i++)
+        for (size_t c = 0; c < real_columns(dyn, i); c++)
+            out[dyn->first[i] + c] = systems[i];
+    return out;
 }
 
 oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
@@ -289,7 +382,8 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
                                const oqt_dynamics_options *opt, oqt_error *err)
 {
     static const oqt_dynamics_options defaults = OQT_DYNAMICS_OPTIONS_INIT;
-    const oqt_system **distinct = NULL;
+    const oqt_system **distinct = NULL, **by_column = NULL;
+    oqt__blas_guard guard = {false};
     oqt_dynamics *dyn = NULL;
     oqt_status st;
 
@@ -297,6 +391,7 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
         opt = &defaults;
     if ((st = check_arguments(n_pt, pts, n, systems, initial, opt, err)) != OQT_OK)
         return st;
+    oqt__blas_enter(&guard);
     dyn = oqt__calloc(1, sizeof *dyn);
     distinct = oqt__calloc(n, sizeof *distinct);
     if (!dyn || !distinct) {
@@ -304,243 +399,143 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
         goto done;
     }
     dyn->d = oqt_system_dimension(systems[0]);
-    dyn->n_pt = n_pt;
     dyn->n = n;
-    dyn->split = opt->split;
     dyn->n_threads = opt->n_threads;
     dyn->progress = opt->progress;
-    dyn->pt = n_pt > 0 ? oqt__copy(pts, n_pt, sizeof *pts) : NULL;
-    if (n_pt > 0 && !dyn->pt) {
+    if ((st = lay_out_columns(dyn, distinct, systems, initial, err)) != OQT_OK ||
+        (st = oqt__check_tensors(n_pt, pts, n, distinct, err)) != OQT_OK ||
+        (st = oqt__stepper_init(&dyn->stepper, dyn->d, n_pt, pts, opt->split, err)) != OQT_OK ||
+        (st = cut_into_blocks(dyn, err)) != OQT_OK || (st = allocate(dyn, err)) != OQT_OK)
+        goto done;
+    by_column = systems_by_column(dyn, systems);
+    if (!by_column) {
         st = oqt__no_memory(err, "a batch");
         goto done;
     }
-    if ((st = lay_out_columns(dyn, systems, initial, distinct, err)) != OQT_OK ||
-        (st = check_tensors(dyn, systems, err)) != OQT_OK || (st = allocate(dyn, err)) != OQT_OK)
+    if ((st = fill_matrices(dyn, by_column, n_pt > 0 ? pts[0]->dt : opt->dt, err)) != OQT_OK)
         goto done;
-    double dt = n_pt > 0 ? pts[0]->dt : opt->dt;
-    size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d;
-
-    for (size_t s = 0; s < dyn->n_system; s++)
-        if ((st = oqt__system_propagator(dyn->half + s * d4, distinct[s], 0.5 * dt, err)) != OQT_OK)
-            goto done;
     set_initial(dyn, initial);
     dyn->stats.bond_dimension = dyn->bonds;
     *out = dyn;
     dyn = NULL;
 done:
+    oqt__blas_leave(&guard);
     oqt__free(distinct);
+    oqt__free(by_column);
     oqt_dynamics_destroy(dyn);
     return st;
 }
 
-/* ---- one step ---- */
+/* ---- steps of one block ---- */
 
-/* Position in the list of the i-th tensor to act in a step; without tensors it means nothing. */
-static size_t nth_tensor(const oqt_dynamics *dyn, uint64_t step, size_t i)
+/* y = W x for every column with the W of its system. */
+static void turn(double *y, const oqt_dynamics *dyn, const block *b, size_t which, size_t bonds)
 {
-    bool reverse = dyn->split == OQT_SPLIT_SYMMETRIC && step % 2 == 1;
+    size_t d2 = dyn->d * dyn->d, len = bonds * b->width;
 
-    return reverse ? dyn->n_pt - 1 - i : i;
-}
-
-/* out = R_e m, or m where there is no rotation; out is not m. */
-static void rotate_rows(const oqt_dynamics *dyn, size_t e, double *out, const double *m)
-{
-    size_t d2 = dyn->d * dyn->d;
-
-    if (dyn->n_pt > 0 && dyn->rotation[e])
-        oqt__gemm(false, false, d2, d2, d2, 1.0, dyn->rotation[e], d2, m, d2, 0.0, out, d2);
-    else
-        memcpy(out, m, d2 * d2 * sizeof *out);
-}
-
-/* out = m R_e^T; out is not m. */
-static void rotate_columns(const oqt_dynamics *dyn, size_t e, double *out, const double *m)
-{
-    size_t d2 = dyn->d * dyn->d;
-
-    if (dyn->n_pt > 0 && dyn->rotation[e])
-        oqt__gemm(false, true, d2, d2, d2, 1.0, m, d2, dyn->rotation[e], d2, 0.0, out, d2);
-    else
-        memcpy(out, m, d2 * d2 * sizeof *out);
-}
-
-/* y = W x for every column with the W of its system, for rows [0, rows) of the bonds. */
-static void turn_columns(const double *w, const oqt_dynamics *dyn, double *y, const double *x, size_t rows)
-{
-    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, n_col = dyn->n_col, block = dyn->bonds * n_col;
-
-    if (dyn->n_system == 1) {
-        oqt__gemm(false, false, d2, rows * n_col, d2, 1.0, w, d2, x, block, 0.0, y, block);
-        return;
-    }
-    for (size_t a = 0; a < d2; a++)
-        memset(y + a * block, 0, rows * n_col * sizeof *y);
-    for (size_t l = 0; l < rows; l++)
+    if (b->mixed) {
+        oqt__turn_columns(y, b->x, b->w + which * d2 * d2 * b->width, d2, bonds, b->width);
+    } else if (d2 <= 16) {
+        memset(y, 0, d2 * len * sizeof *y);
         for (size_t a = 0; a < d2; a++)
-            for (size_t c = 0; c < d2; c++)
-                for (size_t b = 0; b < n_col; b++)
-                    y[a * block + l * n_col + b] +=
-                        w[dyn->which[b] * d4 + a * d2 + c] * x[c * block + l * n_col + b];
-}
-
-/* z = f^T x on bond e of one coordinate: x is [before][chi][after]. */
-static void apply_matrix(double *z, double alpha, const double *f, const double *x, double beta,
-                         size_t before, size_t chi, size_t after)
-{
-    if (after == 1) {
-        oqt__gemm(false, false, before, chi, chi, alpha, x, chi, f, chi, beta, z, chi);
-        return;
-    }
-    for (size_t p = 0; p < before; p++)
-        oqt__gemm(true, false, chi, after, chi, alpha, f, chi, x + p * chi * after, after, beta,
-                  z + p * chi * after, after);
-}
-
-/* Multiply a pair of coordinates (Re, Im) by a complex number. */
-static void scale_pair(double *re, double *im, oqt_complex z, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        double r = z.re * re[i] - z.im * im[i];
-
-        im[i] = z.re * im[i] + z.im * re[i];
-        re[i] = r;
+            oqt__add_rows(y + a * len, b->w + (which * d2 + a) * d2, b->x, len, d2, len);
+    } else {
+        oqt__gemm(false, false, d2, len, d2, 1.0, b->w + which * d2 * d2, d2, b->x, len, 0.0, y, len);
     }
 }
 
-/* Work of one coordinate from which on threads pay. */
-static const double PARALLEL_WORK = 2e5;
-
-/*
- * x <- tensor e acting on y. The pair of coordinates (i,j), (j,i) with i < j is one complex number z, and
- * z <- (P + i s Q)^T z with s the sign of om. Coordinates are independent, each is written by one thread.
- */
-static void apply_tensor(oqt_dynamics *dyn, size_t e, double *x, const double *y, bool factors)
+/* A NaN stays. */
+static void add_drift(double *drift, double change)
 {
-    const oqt_pt *pt = dyn->pt[e];
-    const oqt__slot slot = oqt__pt_slot(pt, dyn->stats.n_steps);
-    size_t d = dyn->d, block = dyn->bonds * dyn->n_col, before = 1, after = dyn->n_col;
-    int n_threads =
-        (double)block * (double)pt->chi > PARALLEL_WORK ? oqt__blas_callers(dyn->n_threads, d * d) : 1;
-
-    (void)n_threads; /* a serial build has no use for it */
-    for (size_t f = 0; f < e; f++)
-        before *= dyn->pt[f]->chi;
-    for (size_t f = e + 1; f < dyn->n_pt; f++)
-        after *= dyn->pt[f]->chi;
-#pragma omp parallel for default(none) shared(pt, slot, d, block, before, after, x, y) schedule(dynamic)     \
-    num_threads(n_threads)
-    for (size_t a = 0; a < d * d; a++) {
-        size_t i = a / d, j = a % d, partner = j * d + i, cls = pt->legs.cls[i < j ? a : partner];
-        /* real part: P^T re - s Q^T im; imaginary part: P^T im + s Q^T re */
-        double sign = i < j ? -pt->legs.sign[a] : pt->legs.sign[partner];
-
-        apply_matrix(x + a * block, 1.0, oqt__slot_real(&slot, cls), y + a * block, 0.0, before, pt->chi,
-                     after);
-        if (sign != 0.0)
-            apply_matrix(x + a * block, sign, oqt__slot_imag(&slot, cls), y + partner * block, 1.0, before,
-                         pt->chi, after);
-    }
-    for (size_t i = 0; factors && i < d; i++)
-        for (size_t j = i + 1; j < d; j++)
-            scale_pair(x + (i * d + j) * block, x + (j * d + i) * block, dyn->factor[i * d + j], block);
+    if (isnan(change) || change > *drift)
+        *drift = change;
 }
 
-/* The state from row 0 of the bonds, and the drift of its trace. */
-static void read_state(oqt_dynamics *dyn)
+/* The trace is that of row 0 of the bonds, in any eigenbasis. */
+static void watch_trace(const oqt_dynamics *dyn, block *b, size_t bonds)
 {
-    size_t d2 = dyn->d * dyn->d, block = dyn->bonds * dyn->n_col;
+    for (size_t c = 0; c < b->n; c++) {
+        double sum = -dyn->trace0[dyn->order[b->first + c]];
 
-    turn_columns(dyn->exit, dyn, dyn->y, dyn->x, 1);
-    for (size_t b = 0; b < dyn->n_col; b++) {
-        double *rho = dyn->rho + b * d2, drift;
-
-        for (size_t a = 0; a < d2; a++)
-            rho[a] = dyn->y[a * block + b];
-        drift = fabs(trace_of(rho, dyn->d) - dyn->trace0[b]);
-        if (isnan(drift) || drift > dyn->stats.trace_drift)
-            dyn->stats.trace_drift = drift; /* and a NaN stays */
+        for (size_t i = 0; i < dyn->d; i++)
+            sum += b->x[(i * dyn->d + i) * bonds * b->width + c];
+        add_drift(&b->drift, fabs(sum));
     }
 }
 
-/* Whether the order of the tensors changes from step to step, and with it the first and last eigenbasis. */
-static bool alternates(const oqt_dynamics *dyn)
+/* The states after a step in the system basis, from row 0 of the bonds. */
+static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t leave, size_t bonds)
 {
-    return dyn->n_pt > 1 && dyn->split == OQT_SPLIT_SYMMETRIC;
-}
+    size_t d2 = dyn->d * dyn->d, stride = b->mixed ? b->width : 1;
+    const double *w = b->w + leave * d2 * d2 * stride;
 
-/* W = R_first U1, after the second half of the step before if there was one. */
-static void make_turn(oqt_dynamics *dyn, size_t first)
-{
-    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2;
+    for (size_t c = 0; c < b->n; c++) {
+        size_t column = dyn->order[b->first + c];
+        double *out = rho + column * d2;
 
-    for (size_t s = 0; s < dyn->n_system; s++) {
-        double *turn = dyn->turn + s * d4;
-
-        rotate_rows(dyn, first, turn, dyn->half + s * d4);
-        if (dyn->stats.n_steps > 0) {
-            memcpy(dyn->small, turn, d4 * sizeof *turn);
-            oqt__gemm(false, false, d2, d2, d2, 1.0, dyn->small, d2, dyn->exit + s * d4, d2, 0.0, turn, d2);
+        for (size_t a = 0; a < d2; a++) {
+            out[a] = 0.0;
+            for (size_t k = 0; k < d2; k++)
+                out[a] += w[(a * d2 + k) * stride + (b->mixed ? c : 0)] * b->x[k * bonds * b->width + c];
         }
+        add_drift(&b->drift, fabs(trace_of(out, dyn->d) - dyn->trace0[column]));
     }
 }
 
-static void swap_buffers(oqt_dynamics *dyn)
+/* n steps of one block with scratch y; the states after each go to dyn->record if record is set, the last to
+ * dyn->rho. */
+static void step_block(oqt_dynamics *dyn, block *b, double *y, size_t n, bool record, int n_threads)
 {
-    double *x = dyn->x;
+    size_t d2 = dyn->d * dyn->d;
+    bool alternates = oqt__stepper_alternates(&dyn->stepper);
 
-    dyn->x = dyn->y;
-    dyn->y = x;
+    for (size_t k = 0; k < n; k++) {
+        uint64_t step = dyn->stats.n_steps + k;
+        size_t next = step == 0 ? ENTER : alternates && step % 2 == 0 ? NEXT_ODD : NEXT;
+        size_t leave = alternates && step % 2 == 1 ? LEAVE_ODD : LEAVE;
+        size_t after;
+
+        turn(y, dyn, b, next, oqt__stepper_bonds(&dyn->stepper, step));
+        oqt__step_tensors(b->x, y, &dyn->stepper, step, dyn->factor + k * dyn->stepper.n_pt * d2, b->width,
+                          n_threads);
+        after = oqt__stepper_bonds_after(&dyn->stepper, step);
+        watch_trace(dyn, b, after);
+        if (record)
+            read_states(dyn->record + k * dyn->n_col * d2, dyn, b, leave, after);
+        if (k + 1 == n)
+            read_states(dyn->rho, dyn, b, leave, after);
+    }
 }
 
-/* y = R_to R_from^T x, from the eigenbasis of one coupling to that of another. */
-static void change_basis(oqt_dynamics *dyn, size_t from, size_t to)
+/* n steps of all blocks, at most max_row. */
+static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
 {
-    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2, block = dyn->bonds * dyn->n_col;
+    size_t n_pt = dyn->stepper.n_pt, d2 = dyn->d * dyn->d;
+    size_t n_block = dyn->n_block;
+    int n_threads = dyn->work * (double)n >= PARALLEL_WORK ? oqt__threads(dyn->n_threads, n_block) : 1;
 
-    if (!dyn->rotation[from] && !dyn->rotation[to]) {
-        swap_buffers(dyn);
-        return;
+    for (size_t e = 0; e < n_pt; e++)
+        if (dyn->stepper.tensor[e].factors)
+            oqt__pt_factors(dyn->factor + e * d2, n_pt * d2, dyn->stepper.tensor[e].pt, dyn->stats.n_steps, n,
+                            dyn->factor_scratch);
+    if (n_block == 1) {
+        step_block(dyn, dyn->block, dyn->scratch, n, record, dyn->n_threads);
+    } else {
+#pragma omp parallel for default(none) shared(dyn, n, record, n_block) schedule(static)                      \
+    num_threads(n_threads) if (n_threads > 1)
+        for (size_t k = 0; k < n_block; k++)
+            step_block(dyn, dyn->block + k, dyn->scratch + (size_t)oqt__thread_index() * dyn->scratch_len, n,
+                       record, 1);
     }
-    memset(dyn->small, 0, d4 * sizeof *dyn->small);
-    for (size_t a = 0; a < d2; a++)
-        dyn->small[a * d2 + a] = 1.0;
-    rotate_columns(dyn, from, dyn->small + d4, dyn->small);
-    rotate_rows(dyn, to, dyn->small, dyn->small + d4);
-    oqt__gemm(false, false, d2, block, d2, 1.0, dyn->small, d2, dyn->x, block, 0.0, dyn->y, block);
-}
-
-static void one_step(oqt_dynamics *dyn)
-{
-    size_t d2 = dyn->d * dyn->d, d4 = d2 * d2;
-    uint64_t step = dyn->stats.n_steps;
-
-    if (step < 2 || alternates(dyn))
-        make_turn(dyn, nth_tensor(dyn, step, 0));
-    turn_columns(dyn->turn, dyn, dyn->y, dyn->x, dyn->bonds);
-    for (size_t i = 0; i < dyn->n_pt; i++) {
-        size_t e = nth_tensor(dyn, step, i);
-        bool factors = oqt__pt_has_factors(dyn->pt[e]);
-
-        if (i > 0)
-            change_basis(dyn, nth_tensor(dyn, step, i - 1), e);
-        if (factors)
-            oqt__pt_factors(dyn->factor, dyn->pt[e], step, dyn->factor_scratch);
-        apply_tensor(dyn, e, dyn->x, dyn->y, factors);
-    }
-    if (dyn->n_pt == 0)
-        swap_buffers(dyn);
-    if (step == 0 || alternates(dyn))
-        for (size_t s = 0; s < dyn->n_system; s++)
-            rotate_columns(dyn, nth_tensor(dyn, step, dyn->n_pt - 1), dyn->exit + s * d4, dyn->half + s * d4);
-    dyn->stats.n_steps = step + 1;
-    read_state(dyn);
+    for (size_t k = 0; k < n_block; k++)
+        add_drift(&dyn->stats.trace_drift, dyn->block[k].drift);
+    dyn->stats.n_steps += n;
 }
 
 static oqt_status check_reach(const oqt_dynamics *dyn, uint64_t n, oqt_error *err)
 {
-    for (size_t e = 0; e < dyn->n_pt; e++) {
-        size_t covered = dyn->pt[e]->info.n_steps;
+    for (size_t e = 0; e < dyn->stepper.n_pt; e++) {
+        size_t covered = dyn->stepper.tensor[e].pt->info.n_steps;
 
         if (covered != SIZE_MAX && (n > covered || dyn->stats.n_steps > covered - n))
             return oqt__fail(err, OQT_EINVAL,
@@ -550,28 +545,35 @@ static oqt_status check_reach(const oqt_dynamics *dyn, uint64_t n, oqt_error *er
     return OQT_OK;
 }
 
-static void copy_states(oqt_complex *rho, const oqt_dynamics *dyn)
+/* One column of states in Hermitian coordinates. */
+static void to_matrix(oqt_complex *out, const double *rho, const oqt_dynamics *dyn, size_t column)
 {
-    for (size_t i = 0; i < dyn->n; i++)
-        oqt_dynamics_state(rho + i * dyn->d * dyn->d, dyn, i);
+    size_t d2 = dyn->d * dyn->d;
+    const double *re = rho + dyn->first[column] * d2;
+
+    oqt__herm_to_matrix(out, re, real_columns(dyn, column) == 2 ? re + d2 : NULL, dyn->d);
 }
 
-/* Steps with progress; records after each of them if there is a place for it. */
+/* Rows of steps with progress before each; records after each step if there is a place for it. */
 static oqt_status run(oqt_dynamics *dyn, uint64_t n, oqt_complex *rho, oqt_error *err)
 {
+    size_t d2 = dyn->d * dyn->d, len = dyn->n * d2;
     oqt__blas_guard guard = {false};
     oqt_status st = check_reach(dyn, n, err);
 
     if (st != OQT_OK)
         return st;
     oqt__blas_enter(&guard);
-    for (uint64_t k = 0; k < n && st == OQT_OK; k++) {
-        st = oqt__progress(&dyn->progress, "dynamics", (double)k / (double)n, err);
-        if (st != OQT_OK)
+    for (uint64_t k = 0; k < n;) {
+        size_t row = n - k < dyn->max_row ? (size_t)(n - k) : dyn->max_row;
+
+        if ((st = oqt__progress(&dyn->progress, "dynamics", (double)k / (double)n, err)) != OQT_OK)
             break;
-        one_step(dyn);
-        if (rho)
-            copy_states(rho + k * dyn->n * dyn->d * dyn->d, dyn);
+        step_blocks(dyn, row, rho != NULL);
+        for (size_t i = 0; rho && i < row; i++)
+            for (size_t c = 0; c < dyn->n; c++)
+                to_matrix(rho + (k + i) * len + c * d2, dyn->record + i * dyn->n_col * d2, dyn, c);
+        k += row;
     }
     oqt__blas_leave(&guard);
     return st;
@@ -584,19 +586,19 @@ oqt_status oqt_dynamics_step(oqt_dynamics *dyn, uint64_t n, oqt_error *err)
 
 oqt_status oqt_dynamics_record(oqt_complex *rho, oqt_dynamics *dyn, uint64_t n, oqt_error *err)
 {
+    size_t d2 = dyn->d * dyn->d;
     oqt_status st = check_reach(dyn, n, err);
 
     if (st != OQT_OK)
         return st;
-    copy_states(rho, dyn);
-    return run(dyn, n, rho + dyn->n * dyn->d * dyn->d, err);
+    for (size_t c = 0; c < dyn->n; c++)
+        oqt_dynamics_state(rho + c * d2, dyn, c);
+    return run(dyn, n, rho + dyn->n * d2, err);
 }
 
 void oqt_dynamics_state(oqt_complex *rho, const oqt_dynamics *dyn, size_t column)
 {
-    const double *re = dyn->rho + dyn->first[column] * dyn->d * dyn->d;
-
-    oqt__herm_to_matrix(rho, re, real_columns(dyn, column) == 2 ? re + dyn->d * dyn->d : NULL, dyn->d);
+    to_matrix(rho, dyn->rho, dyn, column);
 }
 
 void oqt_dynamics_get_stats(oqt_dynamics_stats *out, const oqt_dynamics *dyn)

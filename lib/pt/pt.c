@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/numbers.h"
 #include "liouville/hermitian.h"
 
 /* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
@@ -146,37 +147,70 @@ void oqt__pt_apply_power(double *x, double *y, const double *power, size_t m, si
         }
 }
 
-/* tail_c A^n tail_b; x and y are scratch of n_tail. */
-static double tail(const oqt_pt *pt, uint64_t n, double *x, double *y)
+/* Steps between which the tail is moved on by A; at multiples of it, it comes from powers. */
+enum { TAIL_ROW = 128 };
+
+/* x = A^n tail_b; y is scratch of n_tail. */
+static void tail_start(double *x, double *y, const oqt_pt *pt, uint64_t n)
+{
+    memcpy(x, pt->tail_b, pt->n_tail * sizeof *x);
+    oqt__pt_apply_power(x, y, pt->tail_power, pt->n_tail, 1, n - n % TAIL_ROW);
+    for (uint64_t i = 0; i < n % TAIL_ROW; i++)
+        oqt__pt_apply_power(x, y, pt->tail_power, pt->n_tail, 1, 1);
+}
+
+/* tail_c x. */
+static double tail(const oqt_pt *pt, const double *x)
 {
     double sum = 0.0;
 
-    memcpy(x, pt->tail_b, pt->n_tail * sizeof *x);
-    oqt__pt_apply_power(x, y, pt->tail_power, pt->n_tail, 1, n);
     for (size_t i = 0; i < pt->n_tail; i++)
         sum += pt->tail_c[i] * x[i];
     return sum;
 }
 
-void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *scratch)
+/* Factors of the legs for one value of the sum of eta. */
+static void leg_factors(oqt_complex *out, const oqt_pt *pt, oqt_complex slope)
 {
     const oqt__legs *legs = &pt->legs;
     bool whole = pt->info.method == OQT_PT_DEPHASING;
-    oqt_complex slope = {0.0, 0.0};
 
-    if (pt->n_slope > 0) {
-        slope = pt->slope[step < pt->n_slope ? step : pt->n_slope - 1];
-        if (step >= pt->n_slope && pt->n_tail > 0)
-            slope.im += tail(pt, step, scratch, scratch + pt->n_tail) -
-                        tail(pt, pt->n_slope - 1, scratch, scratch + pt->n_tail);
-    }
-    for (size_t a = 0; a < pt->d * pt->d; a++) {
-        size_t cls = legs->cls[a];
-        double om = legs->sign[a] * legs->om[cls];
-        double size = whole ? exp(-om * om * slope.re) : 1.0;
-        double angle = -om * slope.im * (2.0 * legs->shift + (whole ? legs->sp[cls] : 0.0));
+    for (size_t i = 0; i < pt->d; i++)
+        for (size_t j = i; j < pt->d; j++) {
+            size_t a = i * pt->d + j, cls = legs->cls[a];
+            double om = legs->sign[a] * legs->om[cls];
+            double size = whole ? exp(-om * om * slope.re) : 1.0;
+            double angle = -om * slope.im * (2.0 * legs->shift + (whole ? legs->sp[cls] : 0.0));
 
-        out[a] = (oqt_complex){size * cos(angle), size * sin(angle)};
+            out[a] = (oqt_complex){size * cos(angle), size * sin(angle)};
+            out[j * pt->d + i] = oqt__conj(out[a]);
+        }
+}
+
+void oqt__pt_factors(oqt_complex *out, size_t ld, const oqt_pt *pt, uint64_t step, size_t n, double *scratch)
+{
+    size_t last = pt->n_slope - 1, m = pt->n_tail;
+    double *x = scratch, *y = scratch + m, *z = scratch + 2 * m, base = 0.0;
+    bool in_tail = false;
+
+    for (size_t k = 0; k < n; k++, step++) {
+        oqt_complex slope = {0.0, 0.0};
+
+        if (pt->n_slope > 0)
+            slope = pt->slope[step < last ? step : last];
+        if (pt->n_slope > 0 && step > last && m > 0) {
+            if (!in_tail) {
+                tail_start(z, y, pt, last);
+                base = tail(pt, z);
+            }
+            if (!in_tail || step % TAIL_ROW == 0)
+                tail_start(x, y, pt, step);
+            else
+                oqt__pt_apply_power(x, y, pt->tail_power, m, 1, 1);
+            in_tail = true;
+            slope.im += tail(pt, x) - base;
+        }
+        leg_factors(out + k * ld, pt, slope);
     }
 }
 
@@ -188,11 +222,11 @@ oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step,
     if (pt->info.n_steps != SIZE_MAX && step >= pt->info.n_steps)
         return oqt__fail(err, OQT_EINVAL, "process tensor covers %zu steps, step %llu asked for",
                          pt->info.n_steps, (unsigned long long)step);
-    scratch = oqt__doubles(2 * pt->n_tail);
+    scratch = oqt__doubles(3 * pt->n_tail);
     if (!scratch)
         return oqt__no_memory(err, "leg factors");
     oqt__blas_enter(&guard);
-    oqt__pt_factors(out, pt, step, scratch);
+    oqt__pt_factors(out, pt->d * pt->d, pt, step, 1, scratch);
     oqt__blas_leave(&guard);
     oqt__free(scratch);
     return OQT_OK;

@@ -62,8 +62,9 @@ oqt_status oqt__pt_set_unit(oqt_pt *pt, oqt_error *err);
 /** Whether any step has leg factors other than one. */
 bool oqt__pt_has_factors(const oqt_pt *pt);
 
-/** Leg factors of one step, d^2; scratch of 2 n_tail. The step is covered. */
-void oqt__pt_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, double *scratch);
+/** Leg factors of n steps from `step` on, d^2 numbers each, `ld` apart; scratch of 3 n_tail. The steps are
+ *  covered. From step 2^21 + 2^7 on they are those of the limit. What a step gets does not depend on n. */
+void oqt__pt_factors(oqt_complex *out, size_t ld, const oqt_pt *pt, uint64_t step, size_t n, double *scratch);
 
 /** Fill the powers A^2, A^4, .. behind A, n x n each, OQT__POWERS in all. */
 void oqt__pt_fill_powers(double *power, size_t n);
