@@ -367,27 +367,33 @@ static void leg_pair(const product *p, size_t m)
     }
 }
 
-/* Pieces of work have the same shapes for any number of threads, and each number has one writer. */
+/* Piece i of the work: a leg, or columns of a class. */
+static void piece(const product *p, bool few, size_t i)
+{
+    size_t right = p->slot.right, pieces = (right + PIECE - 1) / PIECE, r = i % pieces * PIECE;
+
+    if (few)
+        class_piece(p, i / pieces, r, right - r < PIECE ? right - r : PIECE);
+    else
+        leg_pair(p, i);
+}
+
+/* Pieces have the same shapes for any number of threads, and each number has one writer. */
 static void apply_tensor(const product *p, int n_threads)
 {
     size_t d = p->t->pt->d, right = p->slot.right, n_class = p->t->pt->legs.n_class;
     bool few = p->after == 1 && p->before < FEW_VECTORS;
-    size_t pieces = (right + PIECE - 1) / PIECE, n = few ? n_class * pieces : d * (d + 1) / 2;
+    size_t n = few ? n_class * ((right + PIECE - 1) / PIECE) : d * (d + 1) / 2;
     double work = (double)(d * d * p->before * p->after) * (double)(p->slot.left * right);
 
-    (void)n_threads; /* a serial build has no use for it */
-    if (work < PARALLEL_WORK)
-        n_threads = 1;
-#pragma omp parallel for default(none) shared(p, n, few, pieces, right, PIECE) schedule(dynamic)             \
-    num_threads(n_threads) if (n_threads > 1)
-    for (size_t i = 0; i < n; i++) {
-        size_t r = i % pieces * PIECE;
-
-        if (few)
-            class_piece(p, i / pieces, r, right - r < PIECE ? right - r : PIECE);
-        else
-            leg_pair(p, i);
+    if (n_threads == 1 || work < PARALLEL_WORK) { /* a region of one thread would cost as much as a step */
+        for (size_t i = 0; i < n; i++)
+            piece(p, few, i);
+        return;
     }
+#pragma omp parallel for default(none) shared(p, n, few) schedule(dynamic) num_threads(n_threads)
+    for (size_t i = 0; i < n; i++)
+        piece(p, few, i);
 }
 
 /* Multiply a pair of coordinates (Re, Im) by a complex number. */
