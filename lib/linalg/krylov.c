@@ -1,8 +1,13 @@
 /* krylov.c - the fixed point of a map that conserves a functional.
  *
- * With y = x0 / (t.x0) and t M = t, the solution of A x = y, A = 1 - M + y t^T, has t.x = 1 and M x = x. A is
+ * Instead of M we take B = M^(q-1) (1 + M)/2, or M for q = 1. It has the same fixed points, since |1 + z| < 2
+ * for all other z of the unit circle, and what M forgets within q products is nearly gone, so that the
+ * iteration only has to find the slow rest. q is doubled whenever that proves to be too much.
+ *
+ * With y = x0 / (t.x0) and t B = t, the solution of A x = y, A = 1 - B + y t^T, has t.x = 1 and B x = x. A is
  * regular if the fixed point is unique. Solved by restarted GMRES: Y. Saad and M. H. Schultz, SIAM J. Sci.
- * Stat. Comput. 7, 856 (1986), with classical Gram-Schmidt done twice (two gemv each).
+ * Stat. Comput. 7, 856 (1986), with classical Gram-Schmidt done twice (two gemv each). Every restart is a
+ * step of iterative refinement, whose correction measures the error.
  */
 #include "linalg/linalg.h"
 
@@ -11,16 +16,31 @@
 #include <math.h>
 #include <string.h>
 
-enum { RESTART = 60 };
+#include "core/numbers.h"
 
-/* A cycle has to reduce the residual to this fraction, else the iteration has stalled. */
-#define STALLED 0.99
+/* Vectors of a cycle, fewer if they take more than BASIS_MAX numbers. */
+enum { RESTART = 400, RESTART_MIN = 60 };
+static const size_t BASIS_MAX = (size_t)1 << 24;
+
+/* Largest number of products in one application of B. */
+static const size_t POWER_MAX = (size_t)1 << 20;
+
+/* A cycle is to reduce the residual to the fraction REDUCTION, and ends early if PATIENCE vectors in a row
+ * leave STALLED of it. A cycle that leaves more than SLOW doubles q, and N_STALLED in a row that leave more
+ * than STALLED end the iteration. */
+static const double REDUCTION = 1e-8, SLOW = 1e-2, STALLED = 0.9;
+enum { PATIENCE = 100, N_STALLED = 3 };
+
+/* If the inverse of A is larger than this, rounding may hide that A is singular. */
+static const double INVERSE_MAX = 1e13;
 
 typedef struct {
     size_t n, restart;
+    size_t power; /* q */
     const double *t;
     double *y;       /* x0 / (t.x0)                                  */
     double *x, *r;   /* iterate and residual                         */
+    double *u;       /* power of M times a vector                    */
     double *basis;   /* restart + 1 rows of length n                 */
     double *h;       /* restart columns of restart + 1, triangularized */
     double *cs, *sn; /* Givens rotations                             */
@@ -49,19 +69,22 @@ static oqt_status gmres_init(gmres *w, size_t n, oqt_error *err)
     size_t len;
 
     w->n = n;
-    w->restart = n < RESTART ? n : RESTART;
+    w->restart = BASIS_MAX / n < RESTART ? BASIS_MAX / n : RESTART;
+    w->restart = w->restart < RESTART_MIN ? RESTART_MIN : w->restart;
+    w->restart = n < w->restart ? n : w->restart;
     if (!oqt__mul_size(&len, n, w->restart + 1))
         return oqt__fail(err, OQT_ERANGE, "fixed point of a map of size %zu is too large", n);
     w->y = oqt__doubles(n);
     w->x = oqt__doubles(n);
     w->r = oqt__doubles(n);
+    w->u = oqt__doubles(n);
     w->basis = oqt__doubles(len);
     w->h = oqt__doubles(w->restart * (w->restart + 1));
     w->cs = oqt__doubles(w->restart);
     w->sn = oqt__doubles(w->restart);
     w->g = oqt__doubles(w->restart + 1);
     w->z = oqt__doubles(w->restart + 1);
-    if (!w->y || !w->x || !w->r || !w->basis || !w->h || !w->cs || !w->sn || !w->g || !w->z)
+    if (!w->y || !w->x || !w->r || !w->u || !w->basis || !w->h || !w->cs || !w->sn || !w->g || !w->z)
         return oqt__no_memory(err, "a fixed point");
     return OQT_OK;
 }
@@ -71,6 +94,7 @@ static void gmres_release(gmres *w)
     oqt__free(w->y);
     oqt__free(w->x);
     oqt__free(w->r);
+    oqt__free(w->u);
     oqt__free(w->basis);
     oqt__free(w->h);
     oqt__free(w->cs);
@@ -79,15 +103,35 @@ static void gmres_release(gmres *w)
     oqt__free(w->z);
 }
 
-/* out = A v. */
-static oqt_status apply_a(gmres *w, double *out, const double *v, oqt_error *err)
+static oqt_status apply_m(gmres *w, double *out, const double *x, oqt_error *err)
 {
-    oqt_status st = w->apply(out, v, w->ctx, err);
-    double c = dot(w->t, v, w->n);
-
     w->n_applied++;
+    return w->apply(out, x, w->ctx, err);
+}
+
+/* out = B x. */
+static oqt_status apply_b(gmres *w, double *out, const double *x, oqt_error *err)
+{
+    oqt_status st = apply_m(w, out, x, err);
+
+    if (w->power > 1)
+        for (size_t i = 0; i < w->n; i++)
+            out[i] = 0.5 * (out[i] + x[i]);
+    for (size_t k = 1; k < w->power && st == OQT_OK; k++) {
+        memcpy(w->u, out, w->n * sizeof *out);
+        st = apply_m(w, out, w->u, err);
+    }
+    return st;
+}
+
+/* out = A x. */
+static oqt_status apply_a(gmres *w, double *out, const double *x, oqt_error *err)
+{
+    oqt_status st = apply_b(w, out, x, err);
+    double c = dot(w->t, x, w->n);
+
     for (size_t i = 0; i < w->n; i++)
-        out[i] = v[i] - out[i] + c * w->y[i];
+        out[i] = x[i] - out[i] + c * w->y[i];
     return st;
 }
 
@@ -130,8 +174,8 @@ static void rotate(gmres *w, size_t j)
     w->g[j] = w->cs[j] * w->g[j];
 }
 
-/* x += basis^T z with h z = g; a column of a singular h gets no weight. */
-static void update(gmres *w, size_t n_cols)
+/* x += dx = basis^T z with h z = g; a column of a singular h gets no weight. Returns |dx|. */
+static double update(gmres *w, size_t n_cols)
 {
     double largest = 0.0;
 
@@ -145,19 +189,22 @@ static void update(gmres *w, size_t n_cols)
         w->z[j] = diagonal > 8.0 * DBL_EPSILON * largest ? sum / diagonal : 0.0;
     }
     oqt__gemv(true, n_cols, w->n, 1.0, w->basis, w->n, w->z, 1.0, w->x);
+    return norm(w->z, n_cols);
 }
 
-/* One cycle from the residual in r; stops early at |r| <= target or after max_steps. */
-static oqt_status cycle(gmres *w, double target, size_t max_steps, oqt_error *err)
+/* One cycle from the residual in r, to |r| <= target or up to a number of products in all. *step = |dx|, and
+ * *reached says whether the target was met. */
+static oqt_status cycle(gmres *w, double target, size_t max_applied, double *step, bool *reached,
+                        oqt_error *err)
 {
-    double beta = norm(w->r, w->n);
-    size_t j = 0, limit = max_steps < w->restart ? max_steps : w->restart;
+    double beta = norm(w->r, w->n), history[PATIENCE];
+    size_t j = 0;
 
     memset(w->g, 0, (w->restart + 1) * sizeof *w->g);
     w->g[0] = beta;
     for (size_t i = 0; i < w->n; i++)
         w->basis[i] = w->r[i] / beta;
-    while (j < limit && fabs(w->g[j]) > target) {
+    while (j < w->restart && fabs(w->g[j]) > target && w->n_applied < max_applied) {
         double *next = w->basis + (j + 1) * w->n;
         oqt_status st = apply_a(w, next, w->basis + j * w->n, err);
         bool invariant;
@@ -169,63 +216,69 @@ static oqt_status cycle(gmres *w, double target, size_t max_steps, oqt_error *er
             return oqt__fail(err, OQT_ECONV, "map gave a vector that is not finite");
         invariant = w->h[j * (w->restart + 1) + j + 1] == 0.0;
         rotate(w, j++);
-        if (invariant)
+        if (invariant || (j > PATIENCE && fabs(w->g[j]) > STALLED * history[j % PATIENCE]))
             break;
+        history[j % PATIENCE] = fabs(w->g[j]);
     }
-    update(w, j);
+    *reached = fabs(w->g[j]) <= target;
+    *step = update(w, j);
     return OQT_OK;
 }
 
-/* |M x - x| from r = y - A x, which is y (1 - t.x) - (x - M x). */
-static double fixed_point_residual(const gmres *w)
+/* r = b - A x, and its norm. */
+static oqt_status residual_of(gmres *w, const double *b, double *size, oqt_error *err)
 {
-    double missing = 1.0 - dot(w->t, w->x, w->n), sum = 0.0;
+    oqt_status st = apply_a(w, w->r, w->x, err);
 
-    for (size_t i = 0; i < w->n; i++) {
-        double diff = w->r[i] - missing * w->y[i];
-
-        sum += diff * diff;
-    }
-    return sqrt(sum);
+    for (size_t i = 0; i < w->n; i++)
+        w->r[i] = b[i] - w->r[i];
+    *size = norm(w->r, w->n);
+    if (st == OQT_OK && !isfinite(*size))
+        return oqt__fail(err, OQT_ECONV, "map gave a vector that is not finite");
+    return st;
 }
 
 /*
- * Iterate on A x = b from the x there is, up to max_apply more products. For b = y, *residual is |M x - x| /
- * |x|; for another b it is |b - A x| / |b|. Ends when that is at most tol.
+ * Solve A x = b from the x there is with up to max_apply more products. With tol > 0, until a cycle that
+ * converged changed x by at most the fraction tol, which goes to *error; else until |b - A x| <= small |b|.
+ * *left is that fraction.
  */
-static oqt_status solve(gmres *w, const double *b, double tol, size_t max_apply, double *residual,
-                        oqt_error *err)
+static oqt_status solve(gmres *w, const double *b, double tol, double small, size_t max_apply, double *error,
+                        double *left, oqt_error *err)
 {
-    double best = INFINITY;
     size_t limit = max_apply > SIZE_MAX - w->n_applied ? SIZE_MAX : w->n_applied + max_apply;
+    double scale = norm(b, w->n), size, before = INFINITY;
     int n_stalled = 0;
+    oqt_status st;
 
+    *error = INFINITY;
     for (;;) {
-        double size, scale;
-        oqt_status st = apply_a(w, w->r, w->x, err);
+        double step = 0.0;
+        bool reached = false;
 
+        if ((st = residual_of(w, b, &size, err)) != OQT_OK)
+            return st;
+        *left = size / scale;
+        if (size == 0.0)
+            *error = 0.0;
+        if (tol > 0.0 ? *error <= tol : *left <= small)
+            return OQT_OK;
+        n_stalled = size > STALLED * before ? n_stalled + 1 : 0;
+        if (n_stalled == N_STALLED || w->n_applied >= limit)
+            return oqt__fail(err, OQT_ECONV,
+                             "fixed point not found: residual %.2g and error about %.2g after %zu products",
+                             *left, *error, w->n_applied);
+        if (size > SLOW * before && w->power < POWER_MAX) { /* another A has another residual */
+            w->power *= 2;
+            if ((st = residual_of(w, b, &size, err)) != OQT_OK)
+                return st;
+        }
+        before = size;
+        st = cycle(w, (tol > 0.0 ? REDUCTION : 0.1 * small) * size, limit, &step, &reached, err);
         if (st != OQT_OK)
             return st;
-        for (size_t i = 0; i < w->n; i++)
-            w->r[i] = b[i] - w->r[i];
-        size = norm(w->r, w->n);
-        scale = norm(b == w->y ? w->x : b, w->n);
-        *residual = (b == w->y ? fixed_point_residual(w) : size) / scale;
-        if (!isfinite(*residual))
-            return oqt__fail(err, OQT_ECONV, "map gave a vector that is not finite");
-        if (*residual <= tol)
-            return OQT_OK;
-        n_stalled = size > STALLED * best ? n_stalled + 1 : 0;
-        if (n_stalled == 2 || size == 0.0)
-            return oqt__fail(err, OQT_ECONV,
-                             "fixed point not found: residual stays at %.2g after %zu products", *residual,
-                             w->n_applied);
-        if (w->n_applied >= limit)
-            return oqt__fail(err, OQT_ECONV, "fixed point not found: residual %.2g after %zu products",
-                             *residual, w->n_applied);
-        best = fmin(best, size);
-        if ((st = cycle(w, 0.3 * tol * scale, limit - w->n_applied, err)) != OQT_OK)
-            return st;
+        if (reached)
+            *error = step / norm(w->x, w->n);
     }
 }
 
@@ -237,36 +290,48 @@ static oqt_status solve(gmres *w, const double *b, double tol, size_t max_apply,
 static oqt_status check_unique(gmres *w, size_t max_apply, oqt_error *err)
 {
     uint64_t state = 0x9e3779b97f4a7c15u;
-    double *p, sum, residual = 0.0;
+    double *p, sum, left = 0.0, error;
     oqt_status st = OQT_OK;
 
+    if (w->n == 1) /* p would be 0 */
+        return OQT_OK;
     p = oqt__doubles(w->n);
     if (!p)
         return oqt__no_memory(err, "a fixed point");
-    for (size_t i = 0; i < w->n; i++) { /* a linear congruential sequence is random enough here */
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        p[i] = (double)(state >> 11) * 0x1p-52 - 1.0;
-    }
+    for (size_t i = 0; i < w->n; i++)
+        p[i] = (double)(oqt__random_bits(&state) >> 11) * 0x1p-52 - 1.0;
     sum = dot(w->t, p, w->n);
     for (size_t i = 0; i < w->n; i++)
         p[i] -= sum * w->y[i];
     memset(w->x, 0, w->n * sizeof *w->x);
-    if (w->n > 1) /* otherwise p = 0 up to rounding */
-        st = solve(w, p, 0.01 / sqrt((double)w->n), max_apply, &residual, err);
-    oqt__free(p);
+    st = solve(w, p, 0.0, 0.01 / sqrt((double)w->n), max_apply, &error, &left, err);
     if (st == OQT_ECONV)
-        return oqt__fail(
+        st = oqt__fail(
             err, OQT_ECONV,
-            "fixed point is not unique: a residual of %.2g remains in the complement of the one found",
-            residual);
+            "fixed point is not unique: a residual of %.2g remains in the complement of the one found", left);
+    else if (st == OQT_OK && norm(w->x, w->n) > INVERSE_MAX * norm(p, w->n))
+        st = oqt__fail(err, OQT_ECONV, "fixed point is not unique within rounding");
+    oqt__free(p);
     return st;
 }
 
-oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx, double tol,
-                            size_t max_apply, oqt__krylov_record *record, oqt_error *err)
+/* |M x - x| / |x|. */
+static oqt_status plain_residual(gmres *w, const double *x, double *out, oqt_error *err)
 {
-    gmres w = {.t = t, .apply = apply, .ctx = ctx};
-    double conserved, sum, residual = 0.0, *found = NULL;
+    oqt_status st = apply_m(w, w->r, x, err);
+
+    for (size_t i = 0; i < w->n; i++)
+        w->r[i] -= x[i];
+    *out = norm(w->r, w->n) / norm(x, w->n);
+    return st;
+}
+
+oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx,
+                            size_t power, double tol, size_t max_apply, oqt__krylov_record *record,
+                            oqt_error *err)
+{
+    gmres w = {.t = t, .apply = apply, .ctx = ctx, .power = power > 0 ? power : 1};
+    double conserved, sum, residual = 0.0, error = 0.0, left;
     oqt_status st;
 
     if (n == 0 || !(tol > 0.0))
@@ -283,23 +348,19 @@ oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn 
     if ((st = gmres_init(&w, n, err)) != OQT_OK)
         goto done;
     for (size_t i = 0; i < n; i++)
-        w.x[i] = w.y[i] = x[i] / conserved;
-    if ((st = solve(&w, w.y, tol, max_apply, &residual, err)) != OQT_OK)
-        goto done;
-    found = oqt__copy(w.x, n, sizeof *found);
-    if (!found) {
-        st = oqt__no_memory(err, "a fixed point");
-        goto done;
-    }
+        w.y[i] = x[i] / conserved;
     if ((st = check_unique(&w, max_apply, err)) != OQT_OK)
         goto done;
-    sum = conserved / dot(t, found, n);
+    memcpy(w.x, w.y, n * sizeof *x);
+    if ((st = solve(&w, w.y, tol, 0.0, max_apply, &error, &left, err)) != OQT_OK ||
+        (st = plain_residual(&w, w.x, &residual, err)) != OQT_OK)
+        goto done;
+    sum = conserved / dot(t, w.x, n);
     for (size_t i = 0; i < n; i++)
-        x[i] = sum * found[i];
+        x[i] = sum * w.x[i];
     if (record)
-        *record = (oqt__krylov_record){w.n_applied, residual};
+        *record = (oqt__krylov_record){w.n_applied, residual, error};
 done:
-    oqt__free(found);
     gmres_release(&w);
     return st;
 }

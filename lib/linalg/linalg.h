@@ -104,25 +104,29 @@ typedef oqt_status (*oqt__apply_fn)(double *y, const double *x, void *ctx, oqt_e
 /** What an iteration took. */
 typedef struct {
     size_t n_applied;
-    double residual; /* |M x - x| / |x| */
+    double residual; /* |M x - x| / |x|                                                   */
+    double error;    /* of x, relative: the last correction, which was made all the same */
 } oqt__krylov_record;
 
 /**
  * Fixed point M x = x of a map that conserves a functional: t M = t.
  *
- * Solves (1 - M + x0 t^T) x = x0 by restarted GMRES without forming M; then t.x = t.x0. A second, loose solve
- * with a random right-hand side shows that no other fixed point exists. Its applications count as well, with
- * a limit of their own. Memory: 64 vectors.
+ * Solves (1 - B + x0 t^T) x = x0 by restarted GMRES without forming M, with a B made of several products by M
+ * that has the same fixed points; then t.x = t.x0. A second, loose solve with a random right-hand side shows
+ * that no other fixed point exists. Its applications count as well, with a limit of their own. Memory: up to
+ * 400 vectors, 128 MB if that is less.
  *
  * @param[in,out] x        start with t.x != 0 on entry, the fixed point on success, unchanged on failure
  * @param[in]     t        the conserved functional, length n
- * @param[in]     tol      on |M x - x| / |x|
+ * @param[in]     power    products in B to begin with, 1 or more: more where they cost little beside 100 n
+ * @param[in]     tol      relative error of x, which rounding limits to about 1e-16 / (1 - second eigenvalue)
  * @param[in]     max_apply  limit of applications
- * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (limit reached, or the fixed point is not unique), or
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (error not reached, or the fixed point is not unique), or
  *         what apply returned
  */
-oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx, double tol,
-                            size_t max_apply, oqt__krylov_record *record, oqt_error *err);
+oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx,
+                            size_t power, double tol, size_t max_apply, oqt__krylov_record *record,
+                            oqt_error *err);
 
 /* ---- exponential fit ---- */
 

@@ -824,7 +824,7 @@ START_TEST(fixed_point_matches_a_dense_solve)
         fill(t, n, 1.0);
         fill(x, n, 0.0);
         x[0] = 2.5;
-        ASSERT_OK(oqt__fixed_point(x, n, t, apply_dense, &map, 1e-13, 1000, &rec, &err), err);
+        ASSERT_OK(oqt__fixed_point(x, n, t, apply_dense, &map, 1, 1e-13, 1000, &rec, &err), err);
         ck_assert_uint_eq(rec.n_applied, map.n_applied);
         ck_assert_double_le(rec.residual, 1e-13);
         /* The same with the last equation replaced by the normalization. */
@@ -860,14 +860,68 @@ START_TEST(slow_relaxation_is_found_quickly)
     fill(t, N, 1.0);
     fill(x, N, 0.0);
     x[N - 1] = 1.0;
-    ASSERT_OK(oqt__fixed_point(x, N, t, apply_dense, &map, 1e-14, 2000, &rec, &err), err);
+    ASSERT_OK(oqt__fixed_point(x, N, t, apply_dense, &map, 1, 1e-9, 2000, &rec, &err), err);
     ck_assert_uint_le(rec.n_applied, 300);
     oqt__gemv(false, N, N, 1.0, m, N, x, 0.0, y);
     ck_assert_double_le(max_diff(x, y, N), 1e-14);
     for (size_t i = 0; i < N / 2; i++)
         first += x[i];
-    ck_assert_double_eq_tol(first, 0.75, 1e-7); /* residual over the gap */
+    ck_assert_double_eq_tol(first, 0.75, 1e-9);
     free(m), free(half);
+}
+END_TEST
+
+typedef struct {
+    size_t n, n_applied;
+    double right, left;
+} walk;
+
+/* A walk on a chain with reflecting ends. */
+static oqt_status apply_walk(double *y, const double *x, void *ctx, oqt_error *err)
+{
+    walk *w = ctx;
+    size_t n = w->n;
+
+    (void)err;
+    w->n_applied++;
+    for (size_t i = 0; i < n; i++)
+        y[i] = (1.0 - w->right - w->left) * x[i] + w->right * (i > 0 ? x[i - 1] : 0.0) +
+               w->left * (i + 1 < n ? x[i + 1] : 0.0);
+    y[0] += w->left * x[0];
+    y[n - 1] += w->right * x[n - 1];
+    return OQT_OK;
+}
+
+/* Detailed balance: x_i+1 / x_i = right / left. The gap is 1e-5 with 1000 states and no drift, and
+ * eigenvalues lie dense behind it; the walk that never rests also has the eigenvalue -1 (nearly) of period
+ * two. */
+START_TEST(diffusion_is_no_obstacle)
+{
+    enum { N = 1000 };
+    static const double steps[4][2] = {{0.25, 0.25}, {0.5, 0.5}, {0.26, 0.25}, {0.45, 0.455}};
+    static double x[N], t[N], expected[N];
+    oqt__krylov_record rec;
+    oqt_error err;
+
+    fill(t, N, 1.0);
+    for (size_t k = 0; k < 4; k++) {
+        walk map = {.n = N, .right = steps[k][0], .left = steps[k][1]};
+        double sum = 0.0;
+
+        for (size_t i = 0; i < N; i++)
+            sum += expected[i] = pow(map.right / map.left, (double)i - (map.right > map.left ? N : 0));
+        for (size_t i = 0; i < N; i++)
+            expected[i] /= sum;
+        fill(x, N, 0.0);
+        x[N / 3] = 1.0;
+        ASSERT_OK(oqt__fixed_point(x, N, t, apply_walk, &map, 1, 1e-9, 1000000, &rec, &err), err);
+        ck_assert_uint_eq(rec.n_applied, map.n_applied);
+        ck_assert_double_le(rec.error, 1e-9);
+        for (size_t i = 0; i < N; i++)
+            x[i] -= expected[i];
+        ck_assert_msg(max_diff(x, (double[N]){0}, N) <= 1e-9, "%zu: %.2e after %zu", k,
+                      max_diff(x, (double[N]){0}, N), rec.n_applied);
+    }
 }
 END_TEST
 
@@ -894,7 +948,7 @@ START_TEST(conserved_quantity_is_reported)
         fill(t, n, 1.0);
         for (size_t i = 0; i < n; i++)
             x[i] = (double)(i + 1);
-        ck_assert_int_eq(oqt__fixed_point(x, n, t, apply_dense, &map, 1e-12, 2000, NULL, &err), OQT_ECONV);
+        ck_assert_int_eq(oqt__fixed_point(x, n, t, apply_dense, &map, 1, 1e-12, 2000, NULL, &err), OQT_ECONV);
         ck_assert_ptr_nonnull(strstr(err.text, "not unique"));
         ck_assert(x[0] == 1.0 && x[n - 1] == (double)n);
         free(m), free(half), free(x), free(t);
@@ -911,23 +965,24 @@ START_TEST(fixed_point_failures_leave_the_start)
 
     fill(t, 100, 1.0);
     fill(x, 100, 0.5);
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1e-14, 3, NULL, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 1e-14, 3, NULL, &err), OQT_ECONV);
     ck_assert_ptr_nonnull(strstr(err.text, "residual"));
     map = (dense_map){.n = 100, .m = m, .fail_at = 4};
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1e-14, 100, NULL, &err), OQT_ECANCELED);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 1e-14, 100, NULL, &err),
+                     OQT_ECANCELED);
     ck_assert_str_eq(err.text, "stopped");
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 0.0, 100, NULL, &err), OQT_EINVAL);
-    ck_assert_int_eq(oqt__fixed_point(x, 0, t, apply_dense, &map, 1e-9, 100, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 0.0, 100, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt__fixed_point(x, 0, t, apply_dense, &map, 1, 1e-9, 100, NULL, &err), OQT_EINVAL);
     for (size_t i = 0; i < 100; i++)
         ck_assert_double_eq(x[i], 0.5);
     for (size_t i = 0; i < 50; i++)
         x[i] = -0.5; /* t.x = 0 */
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1e-9, 100, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 1e-9, 100, NULL, &err), OQT_EINVAL);
     x[3] = NAN;
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1e-9, 100, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 1e-9, 100, NULL, &err), OQT_EINVAL);
     fill(x, 100, 0.5);
     m[55] = NAN;
-    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1e-9, 100, NULL, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt__fixed_point(x, 100, t, apply_dense, &map, 1, 1e-9, 100, NULL, &err), OQT_ECONV);
     free(m);
 }
 END_TEST
@@ -971,7 +1026,7 @@ static oqt_status fixed_point_call(void *ctx)
     dense_map map = {.n = 2, .m = m};
 
     (void)ctx;
-    return oqt__fixed_point(x, 2, t, apply_dense, &map, 1e-12, 100, NULL, NULL);
+    return oqt__fixed_point(x, 2, t, apply_dense, &map, 1, 1e-12, 100, NULL, NULL);
 }
 
 START_TEST(every_allocation_may_fail)
@@ -1103,6 +1158,7 @@ int main(void)
     tc = tcase_create("fixed_point");
     tcase_add_test(tc, fixed_point_matches_a_dense_solve);
     tcase_add_test(tc, slow_relaxation_is_found_quickly);
+    tcase_add_test(tc, diffusion_is_no_obstacle);
     tcase_add_test(tc, conserved_quantity_is_reported);
     tcase_add_test(tc, fixed_point_failures_leave_the_start);
     suite_add_tcase(suite, tc);
