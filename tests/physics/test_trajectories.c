@@ -334,6 +334,44 @@ START_TEST(states_stay_hermitian_with_unit_trace)
 }
 END_TEST
 
+/* The vacuum of the bond is never truncated, so the trace has rounding errors only, which must not add up. */
+START_TEST(trace_is_exact_after_a_million_steps_at_any_tolerance)
+{
+    static const double tolerances[] = {1e-2, 1e-3, 1e-4, 1e-6};
+    static const oqt_complex three_levels[9] = {[0] = {1, 0}, [4] = {0.2, 0}};
+    static const struct test_case qutrit = {
+        .d = 3,
+        .hamiltonian = {{1, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0, 0}},
+        .initial = {[4] = {1, 0}},
+        .n_baths = 1,
+        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.4, three_levels}},
+        .dt = 0.05};
+    double tol = tolerances[_i / 2];
+    const struct test_case *c = _i % 2 == 0 ? &case_a : &qutrit;
+    oqt_system *system = test_system(c);
+    oqt_bath *bath = test_bath_create(&c->bath[0]);
+    oqt_pt_options opt = tolerance(tol);
+    oqt_dynamics *dyn = NULL;
+    oqt_dynamics_stats stats;
+    oqt_pt *pt = NULL;
+    oqt_error err = {0};
+
+    opt.system = system;
+    ASSERT_OK(oqt_pt_create(&pt, bath, c->d, c->bath[0].coupling, c->dt, &opt, &err), err);
+    ASSERT_OK(oqt_dynamics_create(&dyn, 1, (const oqt_pt *[]){pt}, 1, (const oqt_system *[]){system},
+                                  c->initial, NULL, &err),
+              err);
+    ASSERT_OK(oqt_dynamics_step(dyn, 1000000, &err), err);
+    oqt_dynamics_get_stats(&stats, dyn);
+    ck_assert_msg(stats.trace_drift < 1e-9, "d = %zu, tolerance %g: trace drift %.2e", c->d, tol,
+                  stats.trace_drift);
+    oqt_dynamics_destroy(dyn);
+    oqt_pt_destroy(pt);
+    oqt_bath_destroy(bath);
+    oqt_system_destroy(system);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("trajectories");
@@ -356,6 +394,7 @@ int main(void)
     tcase_add_test(tc, rotated_problem_has_rotated_solution);
     tcase_add_test(tc, shifted_coupling_matches_sum_over_paths_and_long_runs);
     tcase_add_test(tc, states_stay_hermitian_with_unit_trace);
+    tcase_add_loop_test(tc, trace_is_exact_after_a_million_steps_at_any_tolerance, 0, 8);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
