@@ -1,6 +1,7 @@
 /* metric.c - environments of a bond on correlated paths. */
 #include "pt/metric.h"
 
+#include <math.h>
 #include <string.h>
 
 oqt_status oqt__environment_alloc(oqt__environment *env, size_t n, const oqt__legs *legs, oqt_error *err)
@@ -47,17 +48,18 @@ void oqt__metric_average(double *out, const oqt__environment *env, const unsigne
             add_even(out, legs->weight[k], env->mat[k], oqt__class_parts(legs, k) * n, parity, n);
 }
 
-/* One side and one class. All matrices are padded (oqt__padded); a complex one is two, the imaginary part
- * after the real one. */
+/* One class: a power of its tensor, and on both sides (right, left) an environment and what the power makes
+ * of it. All matrices are padded (oqt__padded); a complex one is two, the imaginary part after the real one.
+ */
 struct job {
     bool real;      /* real or gauged */
     size_t n, size; /* size: of one matrix, padded */
     double weight;
-    double theta;
-    double *f, *ft; /* the tensor and its transpose  */
-    double *r;      /* the environment               */
-    double *t;      /* theta F R                     */
-    double *y;      /* theta F R F^+, its lower part */
+    double *f, *ft; /* sqrt(theta) F to the power 2^j, and its transpose */
+    double *next;   /* the power after it                                */
+    double *r[2];   /* the environment                                   */
+    double *t[2];   /* F R                                               */
+    double *y[2];   /* F R F^+, its lower part                           */
     double *mem;
 };
 
@@ -67,62 +69,104 @@ static void copy_block(double *to, size_t ld_to, const double *from, size_t ld, 
         memcpy(to + i * ld_to, from + i * ld, n * sizeof *to);
 }
 
-static void copy_transposed(double *to, size_t ld_to, const double *from, size_t ld, size_t n)
+static void transpose(double *to, const double *from, size_t n)
 {
+    size_t ld = oqt__padded(n);
+
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++)
-            to[i * ld_to + j] = from[j * ld + i];
+            to[j * ld + i] = from[i * ld + j];
 }
 
-static bool job_init(struct job *job, const oqt__level *level, const oqt__legs *legs, size_t cls,
-                     bool transpose, const oqt__environment *env, double theta)
+static size_t parts_of(const struct job *job)
 {
-    size_t n = level->n, ld = oqt__padded(n), size = ld * ld, n_parts = oqt__class_parts(legs, cls);
-    const double *parts[2] = {level->re[cls], level->im[cls]};
+    return job->real ? 1 : 2;
+}
 
-    *job = (struct job){.real = legs->kind[cls] != OQT__CLASS_COMPLEX,
-                        .n = n,
-                        .size = size,
-                        .weight = legs->weight[cls],
-                        .theta = theta};
+static bool job_init(struct job *job, const oqt__legs *legs, size_t cls, const oqt__environment *right,
+                     const oqt__environment *left)
+{
+    size_t n = right->n, ld = oqt__padded(n), n_parts = oqt__class_parts(legs, cls), step = n_parts * ld * ld;
+    const oqt__environment *sides[2] = {right, left};
 
-    job->mem = oqt__doubles(5 * n_parts * size);
+    *job = (struct job){.real = n_parts == 1, .n = n, .size = ld * ld, .weight = legs->weight[cls]};
+    job->mem = oqt__doubles(9 * step);
     if (!job->mem)
         return false;
     job->f = job->mem;
-    job->ft = job->f + n_parts * size;
-    job->r = job->ft + n_parts * size;
-    job->t = job->r + n_parts * size;
-    job->y = job->t + n_parts * size;
-    for (size_t part = 0; part < n_parts; part++) {
-        copy_block(transpose ? job->ft + part * size : job->f + part * size, ld, parts[part], n, n);
-        copy_transposed(transpose ? job->f + part * size : job->ft + part * size, ld, parts[part], n, n);
-        copy_block(job->r + part * size, ld, env->mat[cls] + part * n, n_parts * n, n);
+    job->ft = job->f + step;
+    job->next = job->ft + step;
+    for (size_t side = 0; side < 2; side++) {
+        job->r[side] = job->next + (1 + 3 * side) * step;
+        job->t[side] = job->r[side] + step;
+        job->y[side] = job->t[side] + step;
+        for (size_t part = 0; part < n_parts; part++)
+            copy_block(job->r[side] + part * job->size, ld, sides[side]->mat[cls] + part * n, n_parts * n, n);
     }
     return true;
 }
 
-static void job_finish(const struct job *job, double *mat)
+static void job_finish(const struct job *job, size_t side, double *mat)
 {
-    size_t n = job->n, n_parts = job->real ? 1 : 2;
-
-    for (size_t part = 0; part < n_parts; part++)
-        copy_block(mat + part * n, n_parts * n, job->r + part * job->size, oqt__padded(n), n);
+    for (size_t part = 0; part < parts_of(job); part++)
+        copy_block(mat + part * job->n, parts_of(job) * job->n, job->r[side] + part * job->size,
+                   oqt__padded(job->n), job->n);
 }
 
-/* y = theta F R F^+. For a complex class with F = P + iQ and R = Rs + i Ra, T = F R. */
-static void job_apply(const struct job *job)
+/* The first power of the tensor. */
+static void job_load(struct job *job, const oqt__level *level, size_t cls, double theta)
+{
+    const double *parts[2] = {level->re[cls], level->im[cls]};
+    double root = sqrt(theta);
+    size_t n = job->n, ld = oqt__padded(n);
+
+    for (size_t part = 0; part < parts_of(job); part++) {
+        double *f = job->f + part * job->size;
+
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n; j++)
+                f[i * ld + j] = root * parts[part][i * n + j];
+        transpose(job->ft + part * job->size, f, n);
+    }
+}
+
+/* next = F^2. */
+static void job_square(const struct job *job)
 {
     size_t n = job->n, im = job->size;
-    double theta = job->theta;
-    const double *f = job->f, *ft = job->ft, *r = job->r;
-    double *t = job->t, *y = job->y;
+    const double *f = job->f;
 
-    oqt__square_product(t, theta, f, r, 0.0, n, false);
+    oqt__square_product(job->next, 1.0, f, f, 0.0, n, false);
+    if (job->real)
+        return;
+    oqt__square_product(job->next, -1.0, f + im, f + im, 1.0, n, false);
+    oqt__square_product(job->next + im, 1.0, f, f + im, 0.0, n, false);
+    oqt__square_product(job->next + im, 1.0, f + im, f, 1.0, n, false);
+}
+
+static void job_take_next(struct job *job)
+{
+    double *swap = job->f;
+
+    job->f = job->next;
+    job->next = swap;
+    for (size_t part = 0; part < parts_of(job); part++)
+        transpose(job->ft + part * job->size, job->f + part * job->size, job->n);
+}
+
+/* y = F R F^+ on the right side, F^T R F^* on the left. With F = P + iQ and R = Rs + i Ra, T = F R:
+ * T = (P Rs - Q Ra) + i (P Ra + Q Rs),  Y = (Tr P^T + Ti Q^T) + i (Ti P^T - Tr Q^T). */
+static void job_apply(const struct job *job, size_t side)
+{
+    size_t n = job->n, im = job->size;
+    const double *f = side == 0 ? job->f : job->ft, *ft = side == 0 ? job->ft : job->f, *r = job->r[side];
+    double *t = job->t[side], *y = job->y[side];
+
+    oqt__square_product(t, 1.0, f, r, 0.0, n, false);
     if (!job->real) {
-        oqt__square_product(t, -theta, f + im, r + im, 1.0, n, false);
-        oqt__square_product(t + im, theta, f, r + im, 0.0, n, false);
-        oqt__square_product(t + im, theta, f + im, r, 1.0, n, false);
+        oqt__square_product(t, -1.0, f + im, r + im, 1.0, n, false);
+        oqt__square_product(t + im, 1.0, f, r + im, 0.0, n, false);
+        oqt__square_product(t + im, 1.0, f + im, r, 1.0, n, false);
     }
     oqt__square_product(y, 1.0, t, ft, 0.0, n, true);
     if (!job->real) {
@@ -132,99 +176,217 @@ static void job_apply(const struct job *job)
     }
 }
 
-/* Mix the classes of one side: R = lam Y + (1 - lam) S, exactly symmetric or antisymmetric. sign: 1 for even
- * states, -1 for odd ones. */
-OQT__SIMD static void mix(struct job *jobs, size_t n_job, double lam, const double *sign, double *sum)
+/* The upper part from the lower one; symmetry: 1, or -1 for an antisymmetric matrix. */
+static void mirror(double *a, size_t n, double symmetry)
+{
+    size_t ld = oqt__padded(n);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            a[j * ld + i] = symmetry * a[i * ld + j];
+}
+
+/* r += share y, in the lower part. */
+OQT__SIMD static void add_lower(double *r, const double *y, double share, size_t n)
+{
+    size_t ld = oqt__padded(n);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++)
+            r[i * ld + j] += share * y[i * ld + j];
+}
+
+/* The upper parts of r, so that it is Hermitian to the last digit. */
+static void job_mirror(const struct job *job, size_t side)
+{
+    for (size_t part = 0; part < parts_of(job); part++)
+        mirror(job->r[side] + part * job->size, job->n, part ? -1.0 : 1.0);
+}
+
+/* r += share y. */
+static void job_add(const struct job *job, size_t side, double share)
+{
+    for (size_t part = 0; part < parts_of(job); part++)
+        add_lower(job->r[side] + part * job->size, job->y[side] + part * job->size, share, job->n);
+    job_mirror(job, side);
+}
+
+/* Mix the classes of one side: r = lam Y + (1 - lam) S, S = sum_mu w_mu Re Y_mu within each parity, with 1
+ * for the vacuum. sign: 1 for even states, -1 for odd ones. */
+OQT__SIMD static void mix(struct job *jobs, size_t n_job, size_t side, double lam, const double *sign,
+                          double *sum)
 {
     size_t n = jobs[0].n, ld = oqt__padded(n);
-    double norm, rest;
+    double norm;
 
     for (size_t i = 0; i < n; i++) {
         double *row = sum + i * ld;
 
         memset(row, 0, (i + 1) * sizeof *row);
         for (size_t k = 0; k < n_job; k++) {
-            const double *y = jobs[k].y + i * ld;
+            const double *y = jobs[k].y[side] + i * ld;
 
             for (size_t j = 0; j <= i; j++)
                 row[j] += jobs[k].weight * y[j];
         }
-        for (size_t j = 0; j <= i; j++)
-            row[j] *= 0.5 * (1.0 + sign[i] * sign[j]);
     }
-    norm = 1.0 / sum[0]; /* the vacuum element of lam Y + (1 - lam) S, averaged */
-    rest = norm * (1.0 - lam);
-    lam *= norm;
-    for (size_t k = 0; k < n_job; k++)
+    norm = 1.0 / sum[0];
+    for (size_t k = 0; k < n_job; k++) {
         for (size_t i = 0; i < n; i++) {
-            const double *y = jobs[k].y + i * ld, *y_im = y + jobs[k].size;
-            double *r = jobs[k].r, *r_im = r + jobs[k].size;
+            double *r = jobs[k].r[side] + i * ld;
+            const double *y = jobs[k].y[side] + i * ld, *row = sum + i * ld;
 
             for (size_t j = 0; j <= i; j++)
-                r[i * ld + j] = lam * y[j] + rest * sum[i * ld + j];
-            for (size_t j = 0; j < i; j++)
-                r[j * ld + i] = r[i * ld + j];
-            for (size_t j = 0; !jobs[k].real && j < i; j++) {
-                r_im[i * ld + j] = lam * y_im[j];
-                r_im[j * ld + i] = -r_im[i * ld + j];
-            }
+                r[j] = norm * (lam * y[j] + (1.0 - lam) * 0.5 * (1.0 + sign[i] * sign[j]) * row[j]);
+            for (size_t j = 0; !jobs[k].real && j <= i; j++)
+                r[jobs[k].size + j] = norm * lam * y[jobs[k].size + j];
         }
+        job_mirror(&jobs[k], side);
+    }
+}
+
+/* 1 for the vacuum, averaged over classes. */
+static void normalize(struct job *jobs, size_t n_job, size_t side)
+{
+    double vacuum = 0.0;
+
+    for (size_t k = 0; k < n_job; k++)
+        vacuum += jobs[k].weight * jobs[k].r[side][0];
+    for (size_t k = 0; k < n_job; k++)
+        for (size_t i = 0; i < parts_of(&jobs[k]) * jobs[k].size; i++)
+            jobs[k].r[side][i] /= vacuum;
+}
+
+/* Doublings that sum a stay: longer ones than four times the mean are left out. */
+static size_t n_doublings(double lam)
+{
+    return lam > 0.0 && lam < 1.0 ? (size_t)fmax(ceil(log2(4.0 / -log(lam))), 1.0) : 0;
+}
+
+/* What runs the products of all classes. */
+struct runner {
+    struct job *jobs;
+    size_t n_job, size; /* size: of a matrix, padded */
+    double *sign;
+    double *sums; /* one matrix for each side */
+    const oqt__metric_chain *chain;
+    int n_threads;
+    double done, step; /* progress */
+};
+
+static oqt_status report(struct runner *run, oqt_error *err)
+{
+    run->done += run->step;
+    return oqt__progress(run->chain->progress, "process tensor", run->done, err);
+}
+
+/* One step of the iteration. Items of the parallel loops are independent. */
+static void iterate(const struct runner *run, double lam)
+{
+    struct job *jobs = run->jobs;
+    size_t n_job = run->n_job, size = run->size;
+    double *sums = run->sums, *sign = run->sign;
+
+#pragma omp parallel for default(none) shared(jobs, n_job) schedule(dynamic) num_threads(run->n_threads)
+    for (size_t k = 0; k < 2 * n_job; k++)
+        job_apply(&jobs[k / 2], k % 2);
+#pragma omp parallel for default(none) shared(jobs, n_job, lam, sign, sums, size) num_threads(run->n_threads)
+    for (size_t side = 0; side < 2; side++)
+        mix(jobs, n_job, side, lam, sign, sums + side * size);
+}
+
+/* r <- r + weight f r f^+, f <- f^2. */
+static void double_stay(const struct runner *run, double weight, bool last)
+{
+    struct job *jobs = run->jobs;
+    size_t n_job = run->n_job;
+
+#pragma omp parallel for default(none) shared(jobs, n_job, weight, last) schedule(dynamic)                   \
+    num_threads(run->n_threads)
+    for (size_t k = 0; k < 3 * n_job; k++)
+        if (k % 3 < 2) {
+            job_apply(&jobs[k / 3], k % 3);
+            job_add(&jobs[k / 3], k % 3, weight);
+        } else if (!last) {
+            job_square(&jobs[k / 3]);
+        }
+    for (size_t k = 0; !last && k < n_job; k++)
+        job_take_next(&jobs[k]);
+}
+
+static void load_tensors(struct job *jobs, const oqt__level *level, const oqt__metric_chain *chain)
+{
+    for (size_t k = 0, i = 0; k < chain->legs->n_class; k++)
+        if (chain->legs->kind[k] != OQT__CLASS_MIRROR)
+            job_load(&jobs[i++], level, k, chain->theta[k]);
+}
+
+/* Whole stays at once, then one slot after the other. */
+static oqt_status run_chain(struct runner *run, const oqt__level *level, oqt_error *err)
+{
+    const oqt__metric_chain *chain = run->chain;
+    size_t n_double = n_doublings(chain->lam);
+    double weight = chain->lam;
+    oqt_status st = OQT_OK;
+
+    run->step = chain->share / (double)(n_double + chain->n_iter + 1);
+    load_tensors(run->jobs, level, chain);
+    iterate(run, 0.0);
+    for (size_t j = 1; st == OQT_OK && j <= n_double; j++, weight *= weight) {
+        double_stay(run, weight, j == n_double);
+        st = report(run, err);
+    }
+    for (size_t side = 0; side < 2; side++)
+        normalize(run->jobs, run->n_job, side);
+    if (chain->n_iter > 0 && n_double > 0)
+        load_tensors(run->jobs, level, chain);
+    for (size_t i = 0; st == OQT_OK && i < chain->n_iter; i++) {
+        iterate(run, chain->lam);
+        st = report(run, err);
+    }
+    return st;
 }
 
 double oqt__metric_flops(const oqt__level *level, const oqt__metric_chain *chain)
 {
-    double n = (double)level->n, products = 0.0;
+    double n = (double)level->n, products = 0.0, n_double = (double)n_doublings(chain->lam);
 
     for (size_t k = 0; k < chain->legs->n_class; k++)
         products += (double)(oqt__class_parts(chain->legs, k) * oqt__class_parts(chain->legs, k));
-    return 2.0 * (double)chain->n_iter * 3.0 * n * n * n * products;
+    return (6.0 * (n_double + (double)chain->n_iter + 1.0) + 2.0 * fmax(n_double - 1.0, 0.0)) * n * n * n *
+           products;
 }
 
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err)
 {
-    size_t n_class = chain->legs->n_class, n_job = 0, size = oqt__padded(level->n) * oqt__padded(level->n);
-    struct job *jobs = oqt__calloc(2 * n_class, sizeof *jobs);
-    double *sums = oqt__doubles(2 * size), *sign = oqt__doubles(level->n);
+    size_t n_class = chain->legs->n_class, ld = oqt__padded(level->n);
+    struct runner run = {.jobs = oqt__calloc(n_class, sizeof *run.jobs),
+                         .size = ld * ld,
+                         .sign = oqt__doubles(level->n),
+                         .sums = oqt__doubles(2 * ld * ld),
+                         .chain = chain,
+                         .done = chain->done};
+    bool ok = run.jobs && run.sign && run.sums;
+    oqt_status st;
+
     /* below that size a product takes less time than a barrier */
-    int n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads, 2 * n_class);
-    bool ok = jobs && sums && sign;
-    oqt_status st = OQT_OK;
-
-    (void)n_threads; /* a serial build has no use for it */
-    /* first the classes of the right side, then those of the left */
-    for (size_t k = 0; ok && k < 2 * n_class; k++)
-        if (chain->legs->kind[k % n_class] != OQT__CLASS_MIRROR)
-            ok = job_init(&jobs[n_job++], level, chain->legs, k % n_class, k >= n_class,
-                          k < n_class ? right : left, chain->theta[k % n_class]);
-    if (!ok) {
-        st = oqt__no_memory(err, "the metric of a bond");
-        goto done;
-    }
-    for (size_t i = 0; i < level->n; i++)
-        sign[i] = level->parity[i] ? -1.0 : 1.0;
-    for (size_t it = 0; it < chain->n_iter; it++) {
-        double part = (double)it / (double)chain->n_iter;
-
-        st = oqt__progress(chain->progress, "process tensor", chain->done + chain->share * part, err);
-        if (st != OQT_OK)
-            goto done;
-#pragma omp parallel for default(none) shared(jobs, n_job) schedule(dynamic) num_threads(n_threads)
-        for (size_t k = 0; k < n_job; k++)
-            job_apply(&jobs[k]);
-#pragma omp parallel for default(none) shared(jobs, n_job, chain, sums, size, sign) num_threads(n_threads)
-        for (size_t side = 0; side < 2; side++)
-            mix(jobs + side * (n_job / 2), n_job / 2, chain->lam, sign, sums + side * size);
-    }
-    n_job = 0;
-    for (size_t k = 0; k < 2 * n_class; k++)
-        if (chain->legs->kind[k % n_class] != OQT__CLASS_MIRROR)
-            job_finish(&jobs[n_job++], (k < n_class ? right : left)->mat[k % n_class]);
-done:
-    for (size_t k = 0; jobs && k < 2 * n_class; k++)
-        oqt__free(jobs[k].mem);
-    oqt__free(jobs);
-    oqt__free(sums);
-    oqt__free(sign);
+    run.n_threads = level->n < 48 ? 1 : oqt__blas_callers(chain->n_threads, 3 * n_class);
+    for (size_t k = 0; ok && k < n_class; k++)
+        if (chain->legs->kind[k] != OQT__CLASS_MIRROR)
+            ok = job_init(&run.jobs[run.n_job++], chain->legs, k, right, left);
+    for (size_t i = 0; ok && i < level->n; i++)
+        run.sign[i] = level->parity[i] ? -1.0 : 1.0;
+    st = ok ? run_chain(&run, level, err) : oqt__no_memory(err, "the metric of a bond");
+    for (size_t k = 0, i = 0; st == OQT_OK && k < n_class; k++)
+        if (chain->legs->kind[k] != OQT__CLASS_MIRROR) {
+            job_finish(&run.jobs[i], 0, right->mat[k]);
+            job_finish(&run.jobs[i++], 1, left->mat[k]);
+        }
+    for (size_t i = 0; i < run.n_job; i++)
+        oqt__free(run.jobs[i].mem);
+    oqt__free(run.jobs);
+    oqt__free(run.sign);
+    oqt__free(run.sums);
     return st;
 }

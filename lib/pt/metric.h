@@ -28,18 +28,24 @@ typedef struct {
     const double *theta; /* n_class: weight of a slot with itself                       */
     size_t n_iter;
     int n_threads;
-    const oqt_progress *progress; /* reported after every iteration, from done to done + share */
+    const oqt_progress *progress; /* reported often, from done to done + share */
     double done, share;
 } oqt__metric_chain;
 
 /**
- * Improve the environments of both sides by n_iter power iterations.
+ * Improve the environments of both sides.
  *
  *     right: Y = theta F R F^+,   left: Y = theta F^T R F^*   (the transpose of the left environment)
- *     R <- lam Y + (1 - lam) sum_mu w_mu Re Y_mu,  normalized to 1 for the vacuum
+ *     R <- lam Y + (1 - lam) S,   S = sum_mu w_mu Re Y_mu,    normalized to 1 for the vacuum
  *
- * Classes and their reflections together make the sum even: it connects no states of different parity.
- * Cost: 2 n_iter (3 n^3 for each real or gauged class + 12 n^3 for each complex one) flops.
+ * Whole stays on a leg are summed at once first, R = (1 - lam) sum_k lam^k G^k S G^k+ with G = sqrt(theta) F
+ * and k up to four times the mean, by J = log2(4 / -log lam) doublings:
+ *
+ *     U_0 = S,   U_(j+1) = U_j + lam^(2^j) G^(2^j) U_j G^(2^j)^+.
+ *
+ * Then come n_iter steps of the iteration. Classes and their reflections together make the sum even: it
+ * connects no states of different parity.
+ * Cost: (8 J + 6 n_iter + 4) n^3 flops for each real or gauged class, four times that for each complex one.
  */
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err);

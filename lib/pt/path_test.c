@@ -1,4 +1,14 @@
-/* path_test.c - the error of a finished tensor on random paths. */
+/*
+ * path_test.c - the error of a finished tensor on random paths.
+ *
+ * Paths stay on a leg for a while. So they are made of pieces of 2^j slots on one leg, each a product with a
+ * power of the tensor of that leg, and the exact exponent of a path is a sum over pairs of pieces: with
+ *
+ *     E(k) = sum_{j < k} (k - j) eta_j,
+ *
+ * the double sum of eta_{n-m} over n in [s, e) and an earlier m in [s', e') is
+ * E(e - s') - E(s - s') - E(e - e') + E(s - e'), and E(e - s) over the pairs m <= n of one piece.
+ */
 #include "pt/path_test.h"
 
 #include <math.h>
@@ -6,92 +16,280 @@
 
 #include "core/numbers.h"
 
-enum { PATHS = 40, SLOTS = 256, MIN_PATHS = 12 };
+enum { PATHS = 16, MAX_PATHS = 40, CHECKS = 64 };
+
+/* Room for powers of the tensor; where they do not fit, pieces are run in several products. */
+static const size_t POWER_BYTES = (size_t)64 << 20;
+
+struct piece {
+    size_t leg, start;
+    unsigned log2_length;
+};
+
+struct path {
+    size_t n;            /* pieces                 */
+    struct piece *piece; /* at most one for a slot */
+};
+
+/* What all paths share. */
+struct test {
+    const oqt_pt *pt;
+    size_t n_slots;
+    oqt_complex *square; /* E(k) for k = 0 .. n_slots                       */
+    size_t n_power;      /* 1 + j for the largest stored power 2^j          */
+    double *power;       /* n_power x n_class x 2 x bond x bond, or NULL: the first power is the tensor */
+};
 
 static double uniform(uint64_t *state)
 {
     return (double)(oqt__random_bits(state) >> 11) * 0x1p-53;
 }
 
-static void draw_path(size_t *path, size_t n, size_t n_legs, size_t first, double lam, uint64_t seed)
+static unsigned log2_floor(size_t n)
 {
-    path[0] = first;
-    for (size_t k = 1; k < n; k++)
-        path[k] = uniform(&seed) < lam ? path[k - 1] : (size_t)(uniform(&seed) * (double)n_legs);
+    unsigned j = 0;
+
+    while (n >> 1 >> j)
+        j++;
+    return j;
 }
 
-/* err2[k] = |F - exact|^2 after slot k. x: 4 bonds. */
-static void run_path(double *err2, const oqt_pt *pt, const size_t *path, size_t n, const oqt_complex *log_f,
-                     double *x)
+static void add_piece(struct path *path, size_t leg, size_t *slot, unsigned log2_length)
 {
-    size_t chi = pt->chi;
-    double *re = x, *im = x + chi, *re_new = x + 2 * chi, *im_new = x + 3 * chi;
+    path->piece[path->n++] = (struct piece){leg, *slot, log2_length};
+    *slot += (size_t)1 << log2_length;
+}
+
+/* A stay of `length` slots: pieces that end at s, 2 s, 3 s, 4 s, 6 s, 8 s, 12 s, .. and what is left. The
+ * error is looked at after each, so the first are short against the stay or against the path. */
+static void add_stay(struct path *path, size_t leg, size_t *slot, size_t length, size_t n_slots)
+{
+    size_t start = *slot, first = length / 2 < n_slots / CHECKS ? length / 2 : n_slots / CHECKS;
+    unsigned least = log2_floor(first > 0 ? first : 1);
+
+    while (*slot < start + length) {
+        size_t done = *slot - start, half = done / 2, left = length - done;
+        unsigned j = half >> least ? log2_floor(half) : least;
+
+        add_piece(path, leg, slot, left >> j ? j : log2_floor(left));
+    }
+}
+
+/* Slots until the chain draws a leg anew, rounded at random to 2^j or 2^(j+1) so that the mean stays. */
+static size_t draw_stay(double lam, size_t most, uint64_t *seed)
+{
+    double length = lam >= 1.0 ? INFINITY : 1.0 + floor(log(uniform(seed)) / log(lam));
+    size_t low;
+
+    if (!(length < (double)most))
+        return most;
+    low = (size_t)1 << log2_floor((size_t)length);
+    if (uniform(seed) * (double)low < length - (double)low)
+        low *= 2;
+    return low < most ? low : most;
+}
+
+static void draw_path(struct path *path, size_t n_slots, size_t n_legs, size_t first, double lam,
+                      uint64_t seed)
+{
+    size_t slot = 0, leg = first;
+
+    path->n = 0;
+    while (slot < n_slots) {
+        add_stay(path, leg, &slot, draw_stay(lam, n_slots - slot, &seed), n_slots);
+        leg = (size_t)(uniform(&seed) * (double)n_legs);
+    }
+}
+
+/* ---- the exact functional ---- */
+
+/* Factor of the influence of piece q on piece p >= q. */
+static oqt_complex pair_sum(const struct test *test, const struct piece *p, const struct piece *q)
+{
+    const oqt_complex *square = test->square;
+    size_t s = p->start, e = s + ((size_t)1 << p->log2_length);
+    size_t s0 = q->start, e0 = s0 + ((size_t)1 << q->log2_length);
+
+    if (p == q)
+        return square[e - s];
+    return (oqt_complex){square[e - s0].re - square[s - s0].re - square[e - e0].re + square[s - e0].re,
+                         square[e - s0].im - square[s - s0].im - square[e - e0].im + square[s - e0].im};
+}
+
+/* What piece p adds to the exponent. */
+static oqt_complex exponent(const struct test *test, const struct path *path, size_t p)
+{
+    const oqt__legs *legs = &test->pt->legs;
+    const struct piece *piece = path->piece;
+    double om = legs->sign[piece[p].leg] * legs->om[legs->cls[piece[p].leg]];
+    oqt_complex sum = {0.0, 0.0};
+
+    for (size_t q = 0; q <= p && om != 0.0; q++) {
+        oqt_complex w = pair_sum(test, piece + p, piece + q);
+        size_t cls = legs->cls[piece[q].leg];
+
+        sum.re -= om * w.re * legs->sign[piece[q].leg] * legs->om[cls];
+        sum.im -= om * w.im * legs->sp[cls];
+    }
+    return sum;
+}
+
+/* ---- the tensor ---- */
+
+/* y = x (re + i sign im); x and y are a real and an imaginary part. */
+static void apply(double *y_re, double *y_im, const double *x_re, const double *x_im, const oqt__slot *slot,
+                  size_t cls, double sign)
+{
+    const double *re = oqt__slot_real(slot, cls), *im = oqt__slot_imag(slot, cls);
+    size_t n = slot->right;
+
+    memset(y_re, 0, n * sizeof *y_re);
+    memset(y_im, 0, n * sizeof *y_im);
+    for (size_t i = 0; i < slot->left; i++, re += n, im += n) {
+        double a = x_re[i], b = x_im[i], sa = sign * a, sb = sign * b;
+
+        if (sign == 0.0)
+            for (size_t j = 0; j < n; j++) {
+                y_re[j] += a * re[j];
+                y_im[j] += b * re[j];
+            }
+        else
+            for (size_t j = 0; j < n; j++) {
+                y_re[j] += a * re[j] - sb * im[j];
+                y_im[j] += b * re[j] + sa * im[j];
+            }
+    }
+}
+
+/* Largest |F - exact|^2 over the pieces of a path. x: 4 bonds. */
+static double run_path(const struct test *test, const struct path *path, double *x)
+{
+    const oqt_pt *pt = test->pt;
+    size_t chi = pt->info.bond_dimension, size = 2 * pt->legs.n_class * pt->chi * pt->chi;
+    double *old = x, *new = x + 2 * chi, worst = 0.0;
+    oqt_complex log_f = {0.0, 0.0};
 
     memset(x, 0, 2 * chi * sizeof *x);
-    re[0] = 1.0;
-    for (size_t k = 0; k < n; k++) {
-        size_t cls = pt->legs.cls[path[k]];
-        oqt__slot slot = oqt__pt_slot(pt, k);
-        double sign = pt->legs.sign[path[k]], size = exp(log_f[k].re);
+    old[0] = 1.0;
+    for (size_t p = 0; p < path->n; p++) {
+        const struct piece *piece = path->piece + p;
+        unsigned j = piece->log2_length < test->n_power ? piece->log2_length : (unsigned)test->n_power - 1;
+        size_t end = piece->start + ((size_t)1 << piece->log2_length);
+        oqt_complex more = exponent(test, path, p);
 
-        oqt__gemv(true, chi, chi, 1.0, oqt__slot_real(&slot, cls), chi, re, 0.0, re_new);
-        oqt__gemv(true, chi, chi, 1.0, oqt__slot_real(&slot, cls), chi, im, 0.0, im_new);
-        if (sign != 0.0) {
-            oqt__gemv(true, chi, chi, -sign, oqt__slot_imag(&slot, cls), chi, im, 1.0, re_new);
-            oqt__gemv(true, chi, chi, sign, oqt__slot_imag(&slot, cls), chi, re, 1.0, im_new);
+        for (size_t k = piece->start; k < end; k += (size_t)1 << j) {
+            oqt__slot slot = oqt__pt_slot(pt, k);
+            double *swap = old;
+
+            if (j > 0)
+                slot.f = test->power + (j - 1) * size;
+            apply(new, new + chi, old, old + chi, &slot, pt->legs.cls[piece->leg], pt->legs.sign[piece->leg]);
+            old = new;
+            new = swap;
         }
-        memcpy(x, re_new, 2 * chi * sizeof *x);
-        double d_re = re[0] - size * cos(log_f[k].im), d_im = im[0] - size * sin(log_f[k].im);
+        log_f.re += more.re;
+        log_f.im += more.im;
+        double exact = exp(log_f.re), re = old[0] - exact * cos(log_f.im),
+               im = old[chi] - exact * sin(log_f.im);
+        double err2 = re * re + im * im;
 
-        err2[k] = d_re * d_re + d_im * d_im;
+        if (!(err2 <= worst))
+            worst = err2; /* and a NaN stays */
     }
+    return worst;
+}
+
+/* Squares of the tensors of all classes, again and again. */
+static void fill_powers(const struct test *test)
+{
+    const oqt__legs *legs = &test->pt->legs;
+    size_t n = test->pt->chi, nn = n * n, size = 2 * legs->n_class * nn;
+
+    for (size_t j = 1; j < test->n_power; j++)
+        for (size_t k = 0; k < legs->n_class; k++) {
+            const double *re = (j == 1 ? test->pt->f : test->power + (j - 2) * size) + 2 * k * nn,
+                         *im = re + nn;
+            double *re2 = test->power + (j - 1) * size + 2 * k * nn, *im2 = re2 + nn;
+
+            oqt__gemm(false, false, n, n, n, 1.0, re, n, re, n, 0.0, re2, n);
+            if (legs->om[k] == 0.0)
+                continue; /* real: the imaginary part is never read */
+            oqt__gemm(false, false, n, n, n, -1.0, im, n, im, n, 1.0, re2, n);
+            oqt__gemm(false, false, n, n, n, 1.0, re, n, im, n, 0.0, im2, n);
+            oqt__gemm(false, false, n, n, n, 1.0, im, n, re, n, 1.0, im2, n);
+        }
+}
+
+/* E(k), and the powers that the paths ask for; one that lasts some steps only has none. */
+static bool prepare(struct test *test, const struct path *paths, size_t n_paths, const oqt_complex *eta)
+{
+    const oqt_pt *pt = test->pt;
+    size_t size = 2 * pt->legs.n_class * pt->chi * pt->chi;
+    oqt_complex sum = {0.0, 0.0}, *square;
+
+    test->n_power = 1;
+    for (size_t p = 0; p < n_paths && pt->info.n_steps == SIZE_MAX; p++)
+        for (size_t i = 0; i < paths[p].n; i++)
+            if (paths[p].piece[i].log2_length >= test->n_power)
+                test->n_power = 1 + paths[p].piece[i].log2_length;
+    while (test->n_power > 1 && (test->n_power - 1) * size > POWER_BYTES / sizeof(double))
+        test->n_power--;
+    test->square = square = oqt__calloc(test->n_slots + 1, sizeof *square);
+    test->power = oqt__doubles((test->n_power - 1) * size);
+    if (!square || !test->power)
+        return false;
+    for (size_t k = 0; k < test->n_slots; k++) {
+        sum.re += eta[k].re;
+        sum.im += eta[k].im;
+        square[k + 1] = (oqt_complex){square[k].re + sum.re, square[k].im + sum.im};
+    }
+    fill_powers(test);
+    return true;
+}
+
+static size_t count_paths(size_t n_legs, double lam)
+{
+    if (n_legs > MAX_PATHS)
+        return MAX_PATHS;
+    return lam >= 1.0 || n_legs > PATHS ? n_legs
+                                        : PATHS; /* one for each leg is all there are without jumps */
 }
 
 oqt_status oqt__path_test(double *error, const oqt_pt *pt, const oqt_complex *eta, size_t n, double lam,
                           int n_threads, oqt_error *err)
 {
-    size_t n_legs = pt->d * pt->d, n_paths = PATHS * SLOTS / n;
-    double *err2, *x, largest = 0.0;
-    size_t *path;
-    oqt_complex *log_f;
+    size_t n_legs = pt->d * pt->d, n_paths = count_paths(n_legs, lam), chi = pt->info.bond_dimension;
+    struct test test = {.pt = pt, .n_slots = n};
+    struct path *path = oqt__calloc(n_paths, sizeof *path);
+    struct piece *piece = oqt__calloc(n_paths * n, sizeof *piece);
+    double *err2 = oqt__doubles(n_paths), *x = oqt__doubles(n_paths * 4 * chi), sum = 0.0;
+    bool ok = path && piece && err2 && x;
 
-    if (n_paths > PATHS)
-        n_paths = PATHS;
-    if (n_paths < MIN_PATHS)
-        n_paths = MIN_PATHS;
-    if (lam >= 1.0 && n_paths > n_legs)
-        n_paths = n_legs; /* one for each leg is all there are */
-    err2 = oqt__doubles(n_paths * n);
-    x = oqt__doubles(n_paths * 4 * pt->chi);
-    path = oqt__calloc(n_paths * n, sizeof *path);
-    log_f = oqt__calloc(n_paths * n, sizeof *log_f);
-    if (err2 && x && path && log_f) {
-        n_threads = oqt__blas_callers(n_threads, n_paths);
-#pragma omp parallel for default(none) shared(n_paths, n, n_legs, path, log_f, err2, x, pt, eta, lam)        \
-    schedule(dynamic) num_threads(n_threads)
-        for (size_t p = 0; p < n_paths; p++) {
-            /* paths start on all legs, or are spread over them */
-            size_t first = n_paths < n_legs ? p * n_legs / n_paths : p % n_legs;
+    for (size_t p = 0; ok && p < n_paths; p++) {
+        /* paths start on all legs, or are spread over them */
+        size_t first = n_paths < n_legs ? p * n_legs / n_paths : p % n_legs;
+        double share = ((double)p + 0.5) / (double)n_paths;
 
-            draw_path(path + p * n, n, n_legs, first, lam, 4711 + p);
-            oqt__path_log(log_f + p * n, &pt->legs, path + p * n, n, eta);
-            run_path(err2 + p * n, pt, path + p * n, n, log_f + p * n, x + p * 4 * pt->chi);
-        }
-        for (size_t k = 0; k < n; k++) {
-            double sum = 0.0;
-
-            for (size_t p = 0; p < n_paths; p++)
-                sum += err2[p * n + k];
-            if (isnan(sum) || sum / (double)n_paths > largest)
-                largest = sum / (double)n_paths; /* and a NaN stays */
-        }
-        *error = sqrt(largest);
+        path[p].piece = piece + p * n;
+        /* without a rate, stays of all lengths */
+        draw_path(&path[p], n, n_legs, first, lam > 0.0 ? lam : exp(-pow((double)n, -share)), 4711 + p);
     }
-    bool ok = err2 && x && path && log_f;
-
+    ok = ok && prepare(&test, path, n_paths, eta);
+    if (ok) {
+        n_threads = oqt__threads(n_threads, n_paths);
+#pragma omp parallel for default(none) shared(n_paths, path, err2, x, test, chi) schedule(dynamic)           \
+    num_threads(n_threads)
+        for (size_t p = 0; p < n_paths; p++)
+            err2[p] = run_path(&test, &path[p], x + p * 4 * chi);
+        for (size_t p = 0; p < n_paths; p++)
+            sum += err2[p];
+        *error = sqrt(sum / (double)n_paths);
+    }
+    oqt__free(path);
+    oqt__free(piece);
     oqt__free(err2);
     oqt__free(x);
-    oqt__free(path);
-    oqt__free(log_f);
+    oqt__free(test.square);
+    oqt__free(test.power);
     return ok ? OQT_OK : oqt__no_memory(err, "the path test");
 }

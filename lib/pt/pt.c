@@ -9,7 +9,7 @@
 
 /* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
  * spends bonds on paths that nobody takes. */
-static const double LAM_MIN = 0.8, LAM_MAX = 0.99, LAM_DEFAULT = 0.9, LAM_LIMIT = 0.9999;
+static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_DEFAULT = 0.92, LAM_LIMIT = 0.9999;
 
 /* Weights of states are meaningful down to about 1e-14, and the first level works at 2^-6 of the tolerance.
  */
@@ -315,11 +315,12 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
     double tol = opt->tolerance;
     oqt__uniform_params par = {.tolerance = tol,
                                .lam = LAM_DEFAULT,
-                               .n_squarings = 6,
-                               .presel = 0.3,
-                               .n_iter = tol <= 1e-9   ? 32
-                                         : tol <= 1e-8 ? 24
-                                                       : 16,
+                               .n_iter = tol > 1.1e-5   ? 2
+                                         : tol > 1.1e-6 ? 4
+                                         : tol > 1.1e-8 ? 8
+                                                        : 16,
+                               .n_squarings = tol > 1.1e-5 ? 4 : 6,
+                               .presel = tol > 0.9e-4 ? 0.5 : 0.3,
                                .max_bond = opt->max_bond == 0               ? MAX_BOND_DEFAULT
                                            : opt->max_bond > MAX_BOND_LIMIT ? MAX_BOND_LIMIT
                                                                             : opt->max_bond,
@@ -336,10 +337,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
             clamp(leg_rate > 0.0 ? exp(-fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt) : 1.0,
                   LAM_MIN, LAM_MAX);
     /* The test takes the paths of the system itself, however slow. */
-    par.path_lam = opt->system ? exp(-leg_rate * dt) : par.lam;
-    /* The window that the iterations see must cover the time 1/rate on which paths stay on a leg. */
-    par.n_iter = (size_t)((double)par.n_iter * clamp(0.06 / -log(par.lam), 1.0, 6.0));
-    par.n_iter0 = 4 * par.n_iter;
+    par.path_lam = opt->system ? exp(-leg_rate * dt) : opt->path_rate > 0.0 ? exp(-opt->path_rate * dt) : 0.0;
     par.path_steps = opt->n_steps == 0               ? PATH_STEPS_DEFAULT
                      : opt->n_steps > PATH_STEPS_MAX ? PATH_STEPS_MAX
                                                      : opt->n_steps;

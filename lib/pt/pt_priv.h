@@ -76,12 +76,12 @@ void oqt__pt_apply_power(double *x, double *y, const double *power, size_t m, si
 /** Parameters of the uniform builder; tests set them one by one, oqt_pt_create by rule. */
 typedef struct {
     double tolerance;
-    double lam; /* probability that a path stays on its leg from one slot to the next    */
+    double lam;    /* probability that a path stays on its leg from one slot to the next    */
+    size_t n_iter; /* iterations of the metric per level, after the sum over stays          */
     size_t n_squarings;
-    double presel;          /* pairs of weight below presel times the tolerance of a level are left out */
-    size_t n_iter, n_iter0; /* iterations of the metric per level, and at the base                   */
+    double presel; /* pairs of weight below presel times the tolerance of a level are left out */
     size_t max_bond;
-    double path_lam; /* as lam, for the path test                                               */
+    double path_lam; /* probability to stay on a leg, for the path test; 0: all of them */
     size_t path_steps;
     size_t n_steps; /* 0: not known                                                            */
     int n_threads;

@@ -339,15 +339,15 @@ done:
 }
 
 /* Improve the metric at 2^-squarings_left of the coupling, then drop what it says is below tol. */
-static oqt_status truncate_level(struct builder *b, size_t squarings_left, double tol, size_t n_iter,
-                                 oqt_error *err)
+static oqt_status truncate_level(struct builder *b, size_t squarings_left, double tol, double lam,
+                                 size_t n_iter, oqt_error *err)
 {
     const oqt__legs *legs = b->legs;
     double *theta = oqt__doubles(legs->n_class);
     /* The cost doubles or more from level to level; so does the progress. */
     double share = 0.5 * ldexp(1.0, -(int)squarings_left);
     oqt__metric_chain chain = {.legs = legs,
-                               .lam = b->par->lam,
+                               .lam = lam,
                                .theta = theta,
                                .n_iter = n_iter,
                                .n_threads = b->par->n_threads,
@@ -370,19 +370,16 @@ static oqt_status truncate_level(struct builder *b, size_t squarings_left, doubl
     return st;
 }
 
-/* Two iterations tell what is far below the tolerance; without it the others cost a fraction. */
-static oqt_status compress(struct builder *b, size_t squarings_left, double tol, size_t n_iter,
-                           oqt_error *err)
+/* White paths tell what is far below the tolerance; without it correlated ones cost a fraction. */
+static oqt_status compress(struct builder *b, size_t squarings_left, double tol, oqt_error *err)
 {
-    enum { MANY_STATES = 24, N_THIN = 2 };
+    enum { MANY_STATES = 24 };
     static const double thin = 0.2;
     oqt_status st = OQT_OK;
 
-    if (b->bond.level.n >= MANY_STATES) {
-        st = truncate_level(b, squarings_left, thin * tol, N_THIN, err);
-        n_iter -= N_THIN;
-    }
-    return st == OQT_OK ? truncate_level(b, squarings_left, tol, n_iter, err) : st;
+    if (b->bond.level.n >= MANY_STATES)
+        st = truncate_level(b, squarings_left, thin * tol, 0.0, 0, err);
+    return st == OQT_OK ? truncate_level(b, squarings_left, tol, b->par->lam, b->par->n_iter, err) : st;
 }
 
 /* ---- squaring ---- */
@@ -555,7 +552,7 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
                                    &b->limited, err);
 
     if (st != OQT_OK || (st = start_environments(b, err)) != OQT_OK ||
-        (st = compress(b, par->n_squarings, tol0, par->n_iter0, err)) != OQT_OK)
+        (st = compress(b, par->n_squarings, tol0, err)) != OQT_OK)
         return st;
     /* amplitudes double at every later squaring, their squares grow fourfold */
     b->discarded = ldexp(b->record.discarded_weight, 2 * (int)par->n_squarings);
@@ -564,7 +561,7 @@ static oqt_status run_levels(struct builder *b, const oqt__state_space *model, o
         double before = b->record.discarded_weight;
 
         if ((st = square(b, par->presel * tol, err)) != OQT_OK ||
-            (st = compress(b, par->n_squarings - 1 - j, tol, par->n_iter, err)) != OQT_OK)
+            (st = compress(b, par->n_squarings - 1 - j, tol, err)) != OQT_OK)
             return st;
         b->discarded += ldexp(b->record.discarded_weight - before, 2 * (int)(par->n_squarings - 1 - j));
     }
@@ -684,9 +681,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         st = run_levels(&b, &model, err);
         if (st == OQT_OK || !b.diverged)
             break;
-        /* Look at a shorter window of shorter paths. */
-        par.n_iter = par.n_iter / 2 + 1;
-        par.n_iter0 = par.n_iter0 / 2 + 1;
+        /* Look at shorter paths. */
         par.lam = fmin(par.lam, fmax(0.5, 1.0 - 2.0 * (1.0 - par.lam)));
     }
     if (st != OQT_OK || (st = finish(pt, &b, err)) != OQT_OK)
