@@ -12,7 +12,8 @@
 #define OQT_PRINTF(fmt, args)
 #endif
 
-/** For a function whose loops gain from wide vectors: compiled for several processors, chosen at load time. */
+/** For a function whose loops gain from wide vectors: compiled for several processors, chosen at load time.
+ */
 #ifdef OQT_TARGET_CLONES
 #define OQT__SIMD __attribute__((target_clones("default", "fma")))
 #else
