@@ -62,9 +62,8 @@ typedef struct {
     double discarded_weight; /* sum of squares of dropped singular values, weighted to the final coupling  */
     double path_error;       /* path test: rms over random paths of |F - exact|, largest over their length */
     size_t path_steps;       /* length of those paths                                                      */
-    double flops; /* floating-point operations of products and decompositions in the builder, about; 0 from a
-                     file */
-    int state_limit_hit; /* 1 if max_bond cut off states above the tolerance                           */
+    int state_limit_hit;     /* 1 if max_bond cut off states above the tolerance                           */
+    double flops; /* floating-point operations of its products and decompositions, about; 0: unknown */
 } oqt_pt_info;
 
 /**
