@@ -31,12 +31,13 @@ typedef struct {
     double
         tolerance; /* truncation tolerance, from 1e-12 to below 1; trajectory errors are 2 .. 100 times it */
     const oqt_system
-        *system;      /* the system it will be used with, if known: sets path_rate, finds closed forms    */
-    size_t n_steps;   /* number of steps it will be used for; 0: not known. The memory is then at least twice
-                         that long; baths that never forget need it                             */
-    double path_rate; /* rate at which paths change legs (about the spectral width of H); 0: from system  */
-    size_t max_bond;  /* limit of the bond; 0: 640  */
-    int n_threads;    /* 0: OpenMP's default                                                              */
+        *system;    /* the system it will be used with, if known: sets path_rate, finds closed forms    */
+    size_t n_steps; /* number of steps it will be used for; 0: not known. The memory is then at least twice
+                       that long; baths that never forget need it                             */
+    double
+        path_rate; /* rate at which paths change legs (half the spectral width of H, say); 0: from system  */
+    size_t max_bond; /* limit of the bond; 0: 640  */
+    int n_threads;   /* 0: OpenMP's default                                                              */
     oqt_progress progress;
 } oqt_pt_options;
 #define OQT_PT_OPTIONS_INIT                                                                                  \

@@ -11,6 +11,9 @@
  * spends bonds on paths that nobody takes. */
 static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_DEFAULT = 0.92, LAM_LIMIT = 0.9999;
 
+/* What the rate of paths is to that of the system. */
+static const double SLOWER = 0.5;
+
 /* Weights of states are meaningful down to about 1e-14, and the first level works at 2^-6 of the tolerance.
  */
 static const double TOLERANCE_MIN = 1e-12;
@@ -315,6 +318,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
     double tol = opt->tolerance;
     oqt__uniform_params par = {.tolerance = tol,
                                .lam = LAM_DEFAULT,
+                               .path_lam = 0.0,
                                .n_iter = tol > 1.1e-5   ? 2
                                          : tol > 1.1e-6 ? 4
                                          : tol > 1.1e-8 ? 8
@@ -328,16 +332,23 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                .n_threads = opt->n_threads,
                                .progress = opt->progress};
 
-    /* The spectral width bounds how fast this system leaves a leg, and is of the size of what other baths
-     * add; a system that never leaves its legs has long paths only. */
-    if (opt->path_rate > 0.0)
+    /* Half the spectral width, or half the rate at which this system leaves its legs, where that is faster:
+     * errors that are coherent over some stays are those that last. Paths are not slower than the run is
+     * long; those of a system that never leaves its legs are as slow as they may be. The test takes paths
+     * that are slower by as much than those of the system itself. */
+    if (opt->path_rate > 0.0) {
         par.lam = fmin(exp(-opt->path_rate * dt), LAM_LIMIT);
-    else if (opt->system)
-        par.lam =
-            clamp(leg_rate > 0.0 ? exp(-fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt) : 1.0,
-                  LAM_MIN, LAM_MAX);
-    /* The test takes the paths of the system itself, however slow. */
-    par.path_lam = opt->system ? exp(-leg_rate * dt) : opt->path_rate > 0.0 ? exp(-opt->path_rate * dt) : 0.0;
+        par.path_lam = exp(-opt->path_rate * dt);
+    }
+    if (opt->system) {
+        double rate = SLOWER * fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt;
+
+        if (opt->n_steps > 0)
+            rate = fmax(rate, 1.0 / (double)opt->n_steps);
+        if (opt->path_rate == 0.0)
+            par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, LAM_MAX);
+        par.path_lam = exp(-SLOWER * leg_rate * dt);
+    }
     par.path_steps = opt->n_steps == 0               ? PATH_STEPS_DEFAULT
                      : opt->n_steps > PATH_STEPS_MAX ? PATH_STEPS_MAX
                                                      : opt->n_steps;
