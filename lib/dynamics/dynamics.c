@@ -514,6 +514,8 @@ static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
     size_t n_block = dyn->n_block;
     int n_threads = dyn->work * (double)n >= PARALLEL_WORK ? oqt__threads(dyn->n_threads, n_block) : 1;
 
+    (void)n_threads; /* a serial build has no use for it */
+
     for (size_t e = 0; e < n_pt; e++)
         if (dyn->stepper.tensor[e].factors)
             oqt__pt_factors(dyn->factor + e * d2, n_pt * d2, dyn->stepper.tensor[e].pt, dyn->stats.n_steps, n,

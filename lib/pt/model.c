@@ -62,8 +62,11 @@ static oqt_status memory_length(size_t *out, size_t limit, const oqt__memory *ba
     for (size_t start = MIN_MEMORY; start < limit; start *= 2) {
         oqt_status st;
 
-        for (size_t i = 0; i < PROBES; i++)
+        for (size_t i = 0; i < PROBES; i++) {
             k[i] = (uint64_t)((double)start * exp2(fmod((double)i * GOLDEN, 1.0)));
+            if (k[i] > limit)
+                k[i] = limit;
+        }
         if ((st = oqt__memory_eta(eta, bath, PROBES, k, err)) != OQT_OK)
             return st;
         *last = 0.0;
