@@ -1,4 +1,4 @@
-/* oqtempo/dynamics.h - reduced dynamics of a system under process tensors.
+/* oqtempo/dynamics.h - reduced dynamics of a system under process tensors, and stationary states.
  *
  * One step is: half a step of the system, the process tensors one after the other, half a step of the
  * system. The work is done for a batch: every column is one system with one initial state, and all columns
@@ -56,8 +56,8 @@ typedef struct {
  * @param[in]  opt       NULL for defaults
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  *
- * Memory: n d^2 times the product of the bonds, twice (an initial state that is not Hermitian counts as two
- * columns), and 3 d^4 for each distinct system.
+ * Memory: n d^2 times the product of the bonds (an initial state that is not Hermitian counts as two
+ * columns), and 3 d^4 for each distinct system, 5 d^4 if the order of several process tensors alternates.
  */
 OQT_API oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
                                        const oqt_system *const *systems, const oqt_complex *initial,
@@ -71,8 +71,9 @@ OQT_API void oqt_dynamics_destroy(oqt_dynamics *dyn);
  *
  * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ECANCELED
  *
- * On failure the run stands after the last complete step. Cost of a step: 2 d (2 d - 1) bond^2 n flops for
- * each process tensor, times the bonds of the others, and 2 d^4 bond n for the system.
+ * Progress is reported before the first step and then after every few of them. On failure the run stands
+ * after the last complete step. Cost of a step: 2 d (2 d - 1) bond^2 n flops for each process tensor, times
+ * the bonds of the others, and 2 d^4 bond n for the system.
  */
 OQT_API oqt_status oqt_dynamics_step(oqt_dynamics *dyn, uint64_t n, oqt_error *err);
 
@@ -89,6 +90,60 @@ OQT_API oqt_status oqt_dynamics_record(oqt_complex *rho, oqt_dynamics *dyn, uint
 
 /** Figures so far. */
 OQT_API void oqt_dynamics_get_stats(oqt_dynamics_stats *out, const oqt_dynamics *dyn);
+
+/* ---- stationary states ---- */
+
+typedef struct {
+    size_t struct_size;
+    double dt; /* needed without process tensors; 0: that of the process tensors */
+    oqt_split split;
+    double tolerance; /* relative error of the augmented state that the iteration may leave */
+    size_t max_steps; /* limit of the steps it may take */
+    int n_threads;    /* 0: OpenMP's default */
+    oqt_progress progress;
+} oqt_steady_options;
+#define OQT_STEADY_OPTIONS_INIT                                                                              \
+    {                                                                                                        \
+        sizeof(oqt_steady_options), 0.0, OQT_SPLIT_SYMMETRIC, 1e-9, 10000000, 0,                             \
+        {                                                                                                    \
+            NULL, NULL                                                                                       \
+        }                                                                                                    \
+    }
+
+/** How a stationary state was found. */
+typedef struct {
+    size_t bond_dimension; /* product of the bonds of all process tensors                        */
+    size_t n_steps;        /* steps taken, those that show that there is no other state included */
+    double residual;       /* relative change of the augmented state over one period             */
+    double error;          /* estimated relative error of the augmented state                    */
+} oqt_steady_stats;
+
+/**
+ * The state that a system reaches at long times, or the states that it goes through in each period of a
+ * periodic drive, without propagation through the time of relaxation.
+ *
+ * @param[out] rho       n_period x d x d: the state at the beginning of each step of the period, of trace 1
+ * @param[out] stats     or NULL
+ * @param[in]  n_pt      number of process tensors, may be 0
+ * @param[in]  pts       equal dimension and dt, without end (oqt_pt_info::n_steps is SIZE_MAX); their leg
+ *                       factors are taken at their limit for late steps
+ * @param[in]  n_period  steps of the period; 1 for a constant system
+ * @param[in]  systems   the system during each step
+ * @param[in]  opt       NULL for defaults
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECANCELED, or OQT_ECONV: there is more than one
+ *         stationary state (something is conserved), or the tolerance was not reached
+ *
+ * If the order of several process tensors alternates, the period is even: with an odd n_period the states
+ * returned are those of the first half of 2 n_period steps, which begins in list order.
+ *
+ * Rounding limits the error to about 1e-16 / (1 - w), w being the second largest eigenvalue of a period.
+ * Cost: some thousand steps, whatever the time of relaxation. Memory: up to 400 augmented states, and d^4 for
+ * each step of the period. Source: docs/theory.md, section 10.
+ */
+OQT_API oqt_status oqt_steady_state(oqt_complex *rho, oqt_steady_stats *stats, size_t n_pt,
+                                    const oqt_pt *const *pts, size_t n_period,
+                                    const oqt_system *const *systems, const oqt_steady_options *opt,
+                                    oqt_error *err);
 
 OQT_END_DECLS
 

@@ -34,6 +34,10 @@ oqt_status oqt__stepper_init(oqt__stepper *s, size_t d, size_t n_pt, const oqt_p
                              oqt_split split, oqt_error *err);
 void oqt__stepper_release(oqt__stepper *s);
 
+/** Options and pointers of a run make sense, and the systems have one dimension. The arrays are there. */
+oqt_status oqt__check_batch(size_t n_pt, const oqt_pt *const *pts, size_t n, const oqt_system *const *systems,
+                            double dt, oqt_split split, int n_threads, oqt_error *err);
+
 /** Dimensions and time steps agree, and closed forms are used with systems (n pointers, NULL to skip one) and
  *  couplings that commute with their own only. */
 oqt_status oqt__check_tensors(size_t n_pt, const oqt_pt *const *pts, size_t n,

@@ -93,32 +93,17 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
                                   const oqt_system *const *systems, const oqt_complex *initial,
                                   const oqt_dynamics_options *opt, oqt_error *err)
 {
+    size_t d;
+    oqt_status st;
+
     if (n == 0 || !systems || !initial || (n_pt > 0 && !pts))
         return oqt__fail(err, OQT_EINVAL, "at least one system with an initial state must be given");
     if (opt->struct_size != sizeof *opt)
         return oqt__fail(err, OQT_EINVAL, "dynamics options of %zu bytes, expected %zu", opt->struct_size,
                          sizeof *opt);
-    if (opt->split != OQT_SPLIT_SYMMETRIC && opt->split != OQT_SPLIT_LIST)
-        return oqt__fail(err, OQT_EINVAL, "unknown order of process tensors %d", (int)opt->split);
-    if (opt->n_threads < 0)
-        return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
-    for (size_t i = 0; i < n; i++)
-        if (!systems[i])
-            return oqt__fail(err, OQT_EINVAL, "system %zu is missing", i);
-    for (size_t e = 0; e < n_pt; e++)
-        if (!pts[e])
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu is missing", e);
-    if (!(opt->dt >= 0.0) || !isfinite(opt->dt) || (n_pt == 0 && opt->dt == 0.0))
-        return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", opt->dt);
-    if (n_pt > 0 && opt->dt != 0.0 && opt->dt != pts[0]->dt)
-        return oqt__fail(err, OQT_EINVAL, "time step %.17g differs from that of the process tensors, %.17g",
-                         opt->dt, pts[0]->dt);
-    size_t d = oqt_system_dimension(systems[0]);
-
-    for (size_t i = 0; i < n; i++)
-        if (oqt_system_dimension(systems[i]) != d)
-            return oqt__fail(err, OQT_EINVAL, "system %zu has dimension %zu, the first %zu", i,
-                             oqt_system_dimension(systems[i]), d);
+    if ((st = oqt__check_batch(n_pt, pts, n, systems, opt->dt, opt->split, opt->n_threads, err)) != OQT_OK)
+        return st;
+    d = oqt_system_dimension(systems[0]);
     for (size_t i = 0; i < n * d * d; i++)
         if (!isfinite(initial[i].re) || !isfinite(initial[i].im))
             return oqt__fail(err, OQT_EINVAL, "initial state %zu has an element that is not finite",

@@ -21,6 +21,33 @@ static const double PARALLEL_WORK = 4e5;
 
 /* ---- checks ---- */
 
+oqt_status oqt__check_batch(size_t n_pt, const oqt_pt *const *pts, size_t n, const oqt_system *const *systems,
+                            double dt, oqt_split split, int n_threads, oqt_error *err)
+{
+    if (split != OQT_SPLIT_SYMMETRIC && split != OQT_SPLIT_LIST)
+        return oqt__fail(err, OQT_EINVAL, "unknown order of process tensors %d", (int)split);
+    if (n_threads < 0)
+        return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", n_threads);
+    for (size_t i = 0; i < n; i++)
+        if (!systems[i])
+            return oqt__fail(err, OQT_EINVAL, "system %zu is missing", i);
+    for (size_t e = 0; e < n_pt; e++)
+        if (!pts[e])
+            return oqt__fail(err, OQT_EINVAL, "process tensor %zu is missing", e);
+    if (!(dt >= 0.0) || !isfinite(dt) || (n_pt == 0 && dt == 0.0))
+        return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", dt);
+    if (n_pt > 0 && dt != 0.0 && dt != pts[0]->dt)
+        return oqt__fail(err, OQT_EINVAL, "time step %.17g differs from that of the process tensors, %.17g",
+                         dt, pts[0]->dt);
+    size_t d = oqt_system_dimension(systems[0]);
+
+    for (size_t i = 0; i < n; i++)
+        if (oqt_system_dimension(systems[i]) != d)
+            return oqt__fail(err, OQT_EINVAL, "system %zu has dimension %zu, the first %zu", i,
+                             oqt_system_dimension(systems[i]), d);
+    return OQT_OK;
+}
+
 /* Two couplings commute if the one, as a Hamiltonian, never leaves the legs of the other. */
 static oqt_status coupling_leg_rate(double *rate, const oqt_pt *pt, const oqt_pt *other, oqt_error *err)
 {

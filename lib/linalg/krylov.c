@@ -31,8 +31,8 @@ static const size_t POWER_MAX = (size_t)1 << 20;
 static const double REDUCTION = 1e-8, SLOW = 1e-2, STALLED = 0.9;
 enum { PATIENCE = 100, N_STALLED = 3 };
 
-/* If the inverse of A is larger than this, rounding may hide that A is singular. */
-static const double INVERSE_MAX = 1e13;
+/* A second eigenvalue of M as close to 1 as this is taken for one: rounding does not tell them apart. */
+static const double GAP_MIN = 1e-12;
 
 typedef struct {
     size_t n, restart;
@@ -305,12 +305,16 @@ static oqt_status check_unique(gmres *w, size_t max_apply, oqt_error *err)
         p[i] -= sum * w->y[i];
     memset(w->x, 0, w->n * sizeof *w->x);
     st = solve(w, p, 0.0, 0.01 / sqrt((double)w->n), max_apply, &error, &left, err);
-    if (st == OQT_ECONV)
-        st = oqt__fail(
-            err, OQT_ECONV,
-            "fixed point is not unique: a residual of %.2g remains in the complement of the one found", left);
-    else if (st == OQT_OK && norm(w->x, w->n) > INVERSE_MAX * norm(p, w->n))
-        st = oqt__fail(err, OQT_ECONV, "fixed point is not unique within rounding");
+    if (st == OQT_ECONV) {
+        st = oqt__fail(err, OQT_ECONV, "fixed point is not unique: a residual of %.2g remains beside it",
+                       left);
+    } else if (st == OQT_OK) { /* z holds the share 1 / sqrt(n) of p, divided by q times the gap */
+        double gap = norm(p, w->n) / (sqrt((double)w->n) * (double)w->power * norm(w->x, w->n));
+
+        if (gap < GAP_MIN)
+            st = oqt__fail(err, OQT_ECONV,
+                           "fixed point is not unique within rounding: an eigenvalue is 1 - %.1g", gap);
+    }
     oqt__free(p);
     return st;
 }

@@ -1,0 +1,231 @@
+/*
+ * steady.c - stationary states: the fixed point of one period of steps.
+ *
+ * The augmented state x between two periods lies in the eigenbasis of the coupling that acted last, as in
+ * propagation. One period M takes x to x; it conserves the trace, t M = t with t = (trace) at row 0 of the
+ * bonds. Without a second conserved functional the fixed point is unique (docs/theory.md, section 10).
+ */
+#include <math.h>
+#include <string.h>
+
+#include "dynamics/dyn_priv.h"
+#include "liouville/hermitian.h"
+
+/* Steps that cost about as much as the work of the iteration on one of its vectors. */
+static const size_t STEPS_PER_VECTOR = 16;
+
+/* A step from which on every leg factor is that of the limit. */
+static const uint64_t LATE = (uint64_t)1 << 63;
+
+typedef struct {
+    oqt__stepper stepper;
+    size_t d, bonds;
+    size_t n;             /* steps of the period: n_period, or twice as many           */
+    double *next;         /* n x d^4: from before step k - 1 .. to before step k       */
+    double *half;         /* n_period x d^4                                            */
+    double *y;            /* scratch                                                   */
+    double *leave;        /* d^4, and scratch of twice that */
+    oqt_complex *factors; /* n_pt x d^2                     */
+    int n_threads;
+    const oqt_progress *progress;
+    size_t n_applied, max_applied;
+} period;
+
+static void period_release(period *p)
+{
+    oqt__stepper_release(&p->stepper);
+    oqt__free(p->next);
+    oqt__free(p->half);
+    oqt__free(p->y);
+    oqt__free(p->leave);
+    oqt__free(p->factors);
+}
+
+static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t n_period,
+                                  const oqt_system *const *systems, const oqt_steady_options *opt,
+                                  oqt_error *err)
+{
+    oqt_status st;
+
+    if (opt->struct_size != sizeof *opt)
+        return oqt__fail(err, OQT_EINVAL, "steady-state options of %zu bytes, expected %zu", opt->struct_size,
+                         sizeof *opt);
+    if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
+        return oqt__fail(err, OQT_EINVAL, "tolerance must be positive and below 1, got %g", opt->tolerance);
+    if (n_period == 0 || !systems || (n_pt > 0 && !pts))
+        return oqt__fail(err, OQT_EINVAL, "at least one system must be given");
+    if ((st = oqt__check_batch(n_pt, pts, n_period, systems, opt->dt, opt->split, opt->n_threads, err)) !=
+        OQT_OK)
+        return st;
+    for (size_t e = 0; e < n_pt; e++)
+        if (pts[e]->info.n_steps != SIZE_MAX)
+            return oqt__fail(
+                err, OQT_EINVAL,
+                "process tensor %zu covers %zu steps, but a stationary state needs one without end", e,
+                pts[e]->info.n_steps);
+    return oqt__check_tensors(n_pt, pts, n_period, systems, err);
+}
+
+/* The matrices of the system for every step of the period. */
+static oqt_status fill_turns(period *p, size_t n_period, const oqt_system *const *systems, double dt,
+                             oqt_error *err)
+{
+    size_t d4 = p->d * p->d * p->d * p->d;
+
+    for (size_t k = 0; k < n_period; k++) {
+        oqt_status st = OQT_OK;
+
+        if (k > 0 && systems[k] == systems[k - 1])
+            memcpy(p->half + k * d4, p->half + (k - 1) * d4, d4 * sizeof *p->half);
+        else
+            st = oqt__system_propagator(p->half + k * d4, systems[k], 0.5 * dt, err);
+        if (st != OQT_OK)
+            return st;
+    }
+    for (size_t k = 0; k < p->n; k++) { /* the step before the first is the last */
+        size_t before = (k + p->n - 1) % p->n;
+
+        oqt__turn_next(p->next + k * d4, p->leave, &p->stepper, before, p->half + before % n_period * d4,
+                       p->half + k % n_period * d4);
+    }
+    return OQT_OK;
+}
+
+static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, size_t n_period,
+                              const oqt_system *const *systems, const oqt_steady_options *opt, oqt_error *err)
+{
+    size_t d2, d4, n_tail = 0, len, turns;
+    double *scratch;
+    oqt_status st;
+
+    p->d = oqt_system_dimension(systems[0]);
+    p->n_threads = oqt__blas_callers(opt->n_threads, SIZE_MAX);
+    p->progress = &opt->progress;
+    p->max_applied = opt->max_steps;
+    d2 = p->d * p->d;
+    d4 = d2 * d2;
+    if ((st = oqt__stepper_init(&p->stepper, p->d, n_pt, pts, opt->split, err)) != OQT_OK ||
+        (st = oqt__stepper_largest(&p->bonds, &p->stepper, err)) != OQT_OK)
+        return st;
+    p->n = oqt__stepper_alternates(&p->stepper) && n_period % 2 == 1 ? 2 * n_period : n_period;
+    if (!oqt__mul_size(&len, p->bonds, d2) || !oqt__mul_size(&turns, p->n, d4))
+        return oqt__fail(err, OQT_ERANGE, "period of %zu steps with bond %zu is too large", n_period,
+                         p->bonds);
+    if ((st = oqt__lapack_size(len, "an augmented state", err)) != OQT_OK)
+        return st;
+    for (size_t e = 0; e < n_pt; e++)
+        n_tail = pts[e]->n_tail > n_tail ? pts[e]->n_tail : n_tail;
+    p->next = oqt__doubles(turns);
+    p->half = oqt__doubles(n_period * d4);
+    p->y = oqt__doubles(len);
+    p->leave = oqt__doubles(2 * d4);
+    p->factors = oqt__calloc(n_pt * d2, sizeof *p->factors);
+    scratch = oqt__doubles(3 * n_tail);
+    if (!p->next || !p->half || !p->y || !p->leave || !p->factors || !scratch)
+        st = oqt__no_memory(err, "a stationary state");
+    for (size_t e = 0; e < n_pt && st == OQT_OK; e++)
+        oqt__pt_factors(p->factors + e * d2, d2, pts[e], LATE, 1, scratch);
+    oqt__free(scratch);
+    return st != OQT_OK ? st : fill_turns(p, n_period, systems, n_pt > 0 ? pts[0]->dt : opt->dt, err);
+}
+
+/* x after step k from x before it, both in the eigenbasis of the coupling that acted last. out is not x. */
+static void one_step(double *out, period *p, const double *x, size_t k)
+{
+    size_t d2 = p->d * p->d;
+
+    oqt__gemm(false, false, d2, p->bonds, d2, 1.0, p->next + k * d2 * d2, d2, x, p->bonds, 0.0, p->y,
+              p->bonds);
+    oqt__step_tensors(out, p->y, &p->stepper, k, p->factors, 1, p->n_threads);
+}
+
+/* One period. */
+static oqt_status apply_period(double *out, const double *x, void *ctx, oqt_error *err)
+{
+    period *p = ctx;
+
+    p->n_applied++;
+    for (size_t k = 0; k < p->n; k++)
+        one_step(out, p, k == 0 ? x : out, k);
+    if (p->n_applied % 64 != 1)
+        return OQT_OK;
+    return oqt__progress(p->progress, "steady state",
+                         fmin(1.0, (double)p->n_applied * (double)p->n / (double)p->max_applied), err);
+}
+
+/* The state at the beginning of each step, from x at the beginning of the period. */
+static void read_period(oqt_complex *rho, period *p, size_t n_period, double *x, double *scratch)
+{
+    size_t d2 = p->d * p->d;
+    double *state = p->leave + d2 * d2;
+
+    for (size_t k = 0; k < n_period; k++) {
+        size_t before = (k + p->n - 1) % p->n;
+        double *swap;
+
+        oqt__turn_leave(p->leave, &p->stepper, before, p->half + before % n_period * d2 * d2);
+        for (size_t a = 0; a < d2; a++) {
+            state[a] = 0.0;
+            for (size_t c = 0; c < d2; c++)
+                state[a] += p->leave[a * d2 + c] * x[c * p->bonds];
+        }
+        oqt__herm_to_matrix(rho + k * d2, state, NULL, p->d);
+        one_step(scratch, p, x, k);
+        swap = x;
+        x = scratch;
+        scratch = swap;
+    }
+}
+
+static oqt_status find(oqt_complex *rho, oqt_steady_stats *stats, period *p, size_t n_period,
+                       const oqt_steady_options *opt, oqt_error *err)
+{
+    size_t d2 = p->d * p->d, n = d2 * p->bonds;
+    double *x = oqt__doubles(n), *t = oqt__doubles(n);
+    oqt__krylov_record record;
+    oqt_error inner = {0};
+    oqt_status st;
+
+    if (!x || !t) {
+        st = oqt__no_memory(err, "a stationary state");
+        goto done;
+    }
+    for (size_t i = 0; i < p->d; i++) {
+        t[(i * p->d + i) * p->bonds] = 1.0;
+        x[(i * p->d + i) * p->bonds] = 1.0 / (double)p->d;
+    }
+    st = oqt__fixed_point(x, n, t, apply_period, p, STEPS_PER_VECTOR / p->n, opt->tolerance,
+                          opt->max_steps / p->n, &record, &inner);
+    if (st != OQT_OK) {
+        oqt__fail(err, st, "stationary state: %s", inner.text);
+        goto done;
+    }
+    read_period(rho, p, n_period, x, t);
+    if (stats)
+        *stats = (oqt_steady_stats){p->bonds, record.n_applied * p->n, record.residual, record.error};
+done:
+    oqt__free(x);
+    oqt__free(t);
+    return st;
+}
+
+oqt_status oqt_steady_state(oqt_complex *rho, oqt_steady_stats *stats, size_t n_pt, const oqt_pt *const *pts,
+                            size_t n_period, const oqt_system *const *systems, const oqt_steady_options *opt,
+                            oqt_error *err)
+{
+    static const oqt_steady_options defaults = OQT_STEADY_OPTIONS_INIT;
+    oqt__blas_guard guard = {false};
+    period p = {.n_applied = 0};
+    oqt_status st;
+
+    if (!opt)
+        opt = &defaults;
+    if ((st = check_arguments(n_pt, pts, n_period, systems, opt, err)) != OQT_OK)
+        return st;
+    oqt__blas_enter(&guard);
+    if ((st = period_init(&p, n_pt, pts, n_period, systems, opt, err)) == OQT_OK)
+        st = find(rho, stats, &p, n_period, opt, err);
+    oqt__blas_leave(&guard);
+    period_release(&p);
+    return st;
+}
