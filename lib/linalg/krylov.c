@@ -34,6 +34,11 @@ enum { PATIENCE = 100, N_STALLED = 3 };
 /* A second eigenvalue of M as close to 1 as this is taken for one: rounding does not tell them apart. */
 static const double GAP_MIN = 1e-12;
 
+/* Vectors without a part along the fixed point may grow by this over so many applications of B. What lasts as
+ * long are the slowest eigenvectors, so that growth means an eigenvalue above 1. */
+static const double GROWTH_MAX = 1e-6;
+enum { GROWTH_TEST = 128 };
+
 typedef struct {
     size_t n, restart;
     size_t power; /* q */
@@ -282,6 +287,53 @@ static oqt_status solve(gmres *w, const double *b, double tol, double small, siz
     }
 }
 
+/* A random vector without a part along the fixed point: t.p = 0. */
+static void random_vector(const gmres *w, double *p)
+{
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    double sum;
+
+    for (size_t i = 0; i < w->n; i++)
+        p[i] = (double)(oqt__random_bits(&state) >> 11) * 0x1p-52 - 1.0;
+    sum = dot(w->t, p, w->n);
+    for (size_t i = 0; i < w->n; i++)
+        p[i] -= sum * w->y[i];
+}
+
+/* A map with eigenvalues beyond 1 never comes to its fixed point. */
+static oqt_status check_bounded(gmres *w, oqt_error *err)
+{
+    size_t n_half = GROWTH_TEST * w->power;
+    double before = 0.0, growth;
+
+    random_vector(w, w->x);
+    for (size_t k = 0; k < 2 * n_half; k++) {
+        oqt_status st = apply_m(w, w->r, w->x, err);
+
+        if (st != OQT_OK)
+            return st;
+        memcpy(w->x, w->r, w->n * sizeof *w->x);
+        if (k + 1 == n_half)
+            before = norm(w->x, w->n);
+    }
+    growth = norm(w->x, w->n) / before;
+    if (isnan(before) || (before > 0.0 && !(growth <= 1.0 + GROWTH_MAX)))
+        return oqt__fail(err, OQT_ECONV, "map has an eigenvalue of about 1 + %.1g and never comes to rest",
+                         log(growth) / (double)n_half);
+    return OQT_OK;
+}
+
+/* |M x - x| / |x|. */
+static oqt_status plain_residual(gmres *w, const double *x, double *out, oqt_error *err)
+{
+    oqt_status st = apply_m(w, w->r, x, err);
+
+    for (size_t i = 0; i < w->n; i++)
+        w->r[i] -= x[i];
+    *out = norm(w->r, w->n) / norm(x, w->n);
+    return st;
+}
+
 /*
  * If M has another fixed point, A z = p has no solution for almost every p with t.p = 0, and the residual
  * stays at the part of p outside the range of A: about |p| / sqrt(n) for a random p. Solving to a fraction of
@@ -289,20 +341,13 @@ static oqt_status solve(gmres *w, const double *b, double tol, double small, siz
  */
 static oqt_status check_unique(gmres *w, size_t max_apply, oqt_error *err)
 {
-    uint64_t state = 0x9e3779b97f4a7c15u;
-    double *p, sum, left = 0.0, error;
-    oqt_status st = OQT_OK;
+    double *p, left = 0.0, error;
+    oqt_status st;
 
-    if (w->n == 1) /* p would be 0 */
-        return OQT_OK;
     p = oqt__doubles(w->n);
     if (!p)
         return oqt__no_memory(err, "a fixed point");
-    for (size_t i = 0; i < w->n; i++)
-        p[i] = (double)(oqt__random_bits(&state) >> 11) * 0x1p-52 - 1.0;
-    sum = dot(w->t, p, w->n);
-    for (size_t i = 0; i < w->n; i++)
-        p[i] -= sum * w->y[i];
+    random_vector(w, p);
     memset(w->x, 0, w->n * sizeof *w->x);
     st = solve(w, p, 0.0, 0.01 / sqrt((double)w->n), max_apply, &error, &left, err);
     if (st == OQT_ECONV) {
@@ -316,17 +361,6 @@ static oqt_status check_unique(gmres *w, size_t max_apply, oqt_error *err)
                            "fixed point is not unique within rounding: an eigenvalue is 1 - %.1g", gap);
     }
     oqt__free(p);
-    return st;
-}
-
-/* |M x - x| / |x|. */
-static oqt_status plain_residual(gmres *w, const double *x, double *out, oqt_error *err)
-{
-    oqt_status st = apply_m(w, w->r, x, err);
-
-    for (size_t i = 0; i < w->n; i++)
-        w->r[i] -= x[i];
-    *out = norm(w->r, w->n) / norm(x, w->n);
     return st;
 }
 
@@ -353,7 +387,9 @@ oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn 
         goto done;
     for (size_t i = 0; i < n; i++)
         w.y[i] = x[i] / conserved;
-    if ((st = check_unique(&w, max_apply, err)) != OQT_OK)
+    /* with one number there is no other vector */
+    if (n > 1 &&
+        ((st = check_bounded(&w, err)) != OQT_OK || (st = check_unique(&w, max_apply, err)) != OQT_OK))
         goto done;
     memcpy(w.x, w.y, n * sizeof *x);
     if ((st = solve(&w, w.y, tol, 0.0, max_apply, &error, &left, err)) != OQT_OK ||

@@ -112,17 +112,17 @@ typedef struct {
  * Fixed point M x = x of a map that conserves a functional: t M = t.
  *
  * Solves (1 - B + x0 t^T) x = x0 by restarted GMRES without forming M, with a B made of several products by M
- * that has the same fixed points; then t.x = t.x0. A second, loose solve with a random right-hand side shows
- * that no other fixed point exists. Its applications count as well, with a limit of their own. Memory: up to
- * 400 vectors, 128 MB if that is less.
+ * that has the same fixed points; then t.x = t.x0. Before that, 256 power products show that M does not grow,
+ * and a loose solve with a random right-hand side that no other fixed point exists. These count as well, the
+ * solve with a limit of its own. Memory: up to 400 vectors, 128 MB if that is less.
  *
  * @param[in,out] x        start with t.x != 0 on entry, the fixed point on success, unchanged on failure
  * @param[in]     t        the conserved functional, length n
  * @param[in]     power    products in B to begin with, 1 or more: more where they cost little beside 100 n
  * @param[in]     tol      relative error of x, which rounding limits to about 1e-16 / (1 - second eigenvalue)
  * @param[in]     max_apply  limit of applications
- * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (error not reached, or the fixed point is not unique), or
- *         what apply returned
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (error not reached, M grows, or the fixed point is not
+ *         unique), or what apply returned
  */
 oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn apply, void *ctx,
                             size_t power, double tol, size_t max_apply, oqt__krylov_record *record,
