@@ -98,7 +98,7 @@ typedef struct {
     double dt; /* needed without process tensors; 0: that of the process tensors */
     oqt_split split;
     double tolerance; /* relative error of the augmented state that the iteration may leave */
-    size_t max_steps; /* limit of the steps it may take */
+    size_t max_steps; /* limit of the steps that each of two solves may take */
     int n_threads;    /* 0: OpenMP's default */
     oqt_progress progress;
 } oqt_steady_options;

@@ -52,6 +52,8 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
                          sizeof *opt);
     if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be positive and below 1, got %g", opt->tolerance);
+    if (opt->max_steps == 0)
+        return oqt__fail(err, OQT_EINVAL, "the limit of steps must be positive");
     if (n_period == 0 || !systems || (n_pt > 0 && !pts))
         return oqt__fail(err, OQT_EINVAL, "at least one system must be given");
     if ((st = oqt__check_batch(n_pt, pts, n_period, systems, opt->dt, opt->split, opt->n_threads, err)) !=

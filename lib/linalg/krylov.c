@@ -39,6 +39,9 @@ static const double GAP_MIN = 1e-12;
 static const double GROWTH_MAX = 1e-6;
 enum { GROWTH_TEST = 128 };
 
+/* What is left of such a vector when only rounding is. */
+static const double FADED = 1e-8;
+
 typedef struct {
     size_t n, restart;
     size_t power; /* q */
@@ -246,10 +249,10 @@ static oqt_status residual_of(gmres *w, const double *b, double *size, oqt_error
 /*
  * Solve A x = b from the x there is with up to max_apply more products. With tol > 0, until a cycle that
  * converged changed x by at most the fraction tol, which goes to *error; else until |b - A x| <= small |b|.
- * *left is that fraction.
+ * *left is that fraction. q |x| beyond max_norm is a failure.
  */
-static oqt_status solve(gmres *w, const double *b, double tol, double small, size_t max_apply, double *error,
-                        double *left, oqt_error *err)
+static oqt_status solve(gmres *w, const double *b, double tol, double small, double max_norm,
+                        size_t max_apply, double *error, double *left, oqt_error *err)
 {
     size_t limit = max_apply > SIZE_MAX - w->n_applied ? SIZE_MAX : w->n_applied + max_apply;
     double scale = norm(b, w->n), size, before = INFINITY;
@@ -266,6 +269,8 @@ static oqt_status solve(gmres *w, const double *b, double tol, double small, siz
         *left = size / scale;
         if (size == 0.0)
             *error = 0.0;
+        if ((double)w->power * norm(w->x, w->n) > max_norm)
+            return oqt__fail(err, OQT_ECONV, "fixed point is not unique within rounding");
         if (tol > 0.0 ? *error <= tol : *left <= small)
             return OQT_OK;
         n_stalled = size > STALLED * before ? n_stalled + 1 : 0;
@@ -304,9 +309,10 @@ static void random_vector(const gmres *w, double *p)
 static oqt_status check_bounded(gmres *w, oqt_error *err)
 {
     size_t n_half = GROWTH_TEST * w->power;
-    double before = 0.0, growth;
+    double start, before = 0.0, growth;
 
     random_vector(w, w->x);
+    start = norm(w->x, w->n);
     for (size_t k = 0; k < 2 * n_half; k++) {
         oqt_status st = apply_m(w, w->r, w->x, err);
 
@@ -317,7 +323,7 @@ static oqt_status check_bounded(gmres *w, oqt_error *err)
             before = norm(w->x, w->n);
     }
     growth = norm(w->x, w->n) / before;
-    if (isnan(before) || (before > 0.0 && !(growth <= 1.0 + GROWTH_MAX)))
+    if (!(before < FADED * start) && !(growth <= 1.0 + GROWTH_MAX))
         return oqt__fail(err, OQT_ECONV, "map has an eigenvalue of about 1 + %.1g and never comes to rest",
                          log(growth) / (double)n_half);
     return OQT_OK;
@@ -341,25 +347,23 @@ static oqt_status plain_residual(gmres *w, const double *x, double *out, oqt_err
  */
 static oqt_status check_unique(gmres *w, size_t max_apply, oqt_error *err)
 {
-    double *p, left = 0.0, error;
+    double *p = oqt__doubles(w->n), left = 0.0, error, max_norm;
+    size_t applied = w->n_applied;
     oqt_status st;
 
-    p = oqt__doubles(w->n);
     if (!p)
         return oqt__no_memory(err, "a fixed point");
     random_vector(w, p);
     memset(w->x, 0, w->n * sizeof *w->x);
-    st = solve(w, p, 0.0, 0.01 / sqrt((double)w->n), max_apply, &error, &left, err);
-    if (st == OQT_ECONV) {
+    /* x holds the share 1 / sqrt(n) of p, divided by q times the gap */
+    max_norm = norm(p, w->n) / (sqrt((double)w->n) * GAP_MIN);
+    st = solve(w, p, 0.0, 0.01 / sqrt((double)w->n), max_norm, max_apply, &error, &left, err);
+    if (st == OQT_ECONV && w->n_applied - applied >= max_apply)
+        st = oqt__fail(err, OQT_ECONV, "fixed point not shown to be unique: residual %.2g after %zu products",
+                       left, w->n_applied);
+    else if (st == OQT_ECONV)
         st = oqt__fail(err, OQT_ECONV, "fixed point is not unique: a residual of %.2g remains beside it",
                        left);
-    } else if (st == OQT_OK) { /* z holds the share 1 / sqrt(n) of p, divided by q times the gap */
-        double gap = norm(p, w->n) / (sqrt((double)w->n) * (double)w->power * norm(w->x, w->n));
-
-        if (gap < GAP_MIN)
-            st = oqt__fail(err, OQT_ECONV,
-                           "fixed point is not unique within rounding: an eigenvalue is 1 - %.1g", gap);
-    }
     oqt__free(p);
     return st;
 }
@@ -392,7 +396,7 @@ oqt_status oqt__fixed_point(double *x, size_t n, const double *t, oqt__apply_fn 
         ((st = check_bounded(&w, err)) != OQT_OK || (st = check_unique(&w, max_apply, err)) != OQT_OK))
         goto done;
     memcpy(w.x, w.y, n * sizeof *x);
-    if ((st = solve(&w, w.y, tol, 0.0, max_apply, &error, &left, err)) != OQT_OK ||
+    if ((st = solve(&w, w.y, tol, 0.0, INFINITY, max_apply, &error, &left, err)) != OQT_OK ||
         (st = plain_residual(&w, w.x, &residual, err)) != OQT_OK)
         goto done;
     sum = conserved / dot(t, w.x, n);

@@ -142,7 +142,7 @@ END_TEST
 
 /* ---- with process tensors, against the definition ---- */
 
-enum { BOND_MAX = 400, SMALL = 3 };
+enum { BOND_MAX = 400, SMALL = 3, PERIOD_MAX = 4 };
 
 /* rho -> u^+ rho u, or back. */
 static void rotate(double complex *rho, const oqt_complex *u, size_t d, bool back)
@@ -193,17 +193,20 @@ static void apply_tensor(double complex (*x)[N_MAX], const oqt_pt *pt, uint64_t 
         rotate(x[i], u, d, true);
 }
 
-/* rho after `steps` steps, straight from the definition. */
-static void by_definition(oqt_complex *rho, size_t n_pt, oqt_pt *const *pts, const oqt_system *system,
-                          const oqt_complex *initial, oqt_split split, size_t steps)
+/* rho after `steps` steps, straight from the definition; the systems take turns. */
+static void by_definition(oqt_complex *rho, size_t n_pt, oqt_pt *const *pts, size_t n_period,
+                          oqt_system *const *systems, const oqt_complex *initial, oqt_split split,
+                          size_t steps)
 {
     static double complex x[BOND_MAX][N_MAX];
-    size_t d = oqt_system_dimension(system), bonds = 1;
-    oqt_complex half[N_MAX * N_MAX];
+    size_t d = oqt_system_dimension(systems[0]), bonds = 1;
+    static oqt_complex half[PERIOD_MAX][N_MAX * N_MAX];
     oqt_error err = {0};
     oqt_pt_info info[3];
 
-    ASSERT_OK(oqt_system_propagator(half, system, 0.5 * dt, &err), err);
+    ck_assert_uint_le(n_period, PERIOD_MAX);
+    for (size_t k = 0; k < n_period; k++)
+        ASSERT_OK(oqt_system_propagator(half[k], systems[k], 0.5 * dt, &err), err);
     for (size_t e = 0; e < n_pt; e++) {
         oqt_pt_get_info(&info[e], pts[e]);
         bonds *= info[e].bond_dimension;
@@ -217,7 +220,7 @@ static void by_definition(oqt_complex *rho, size_t n_pt, oqt_pt *const *pts, con
                 for (size_t b = 0; b < bonds; b++) {
                     double complex y[N_MAX];
 
-                    apply(y, half, x[b], d * d);
+                    apply(y, half[n % n_period], x[b], d * d);
                     memcpy(x[b], y, d * d * sizeof *y);
                 }
                 continue;
@@ -258,7 +261,7 @@ START_TEST(a_step_is_half_system_tensors_half_system)
 
                 opt.split = split ? OQT_SPLIT_LIST : OQT_SPLIT_SYMMETRIC;
                 run_steps(rho, n_pt, pts, 1, &system, rho0, &opt, steps);
-                by_definition(expected, n_pt, pts, system, rho0, opt.split, steps);
+                by_definition(expected, n_pt, pts, 1, &system, rho0, opt.split, steps);
                 ck_assert_msg(max_diff_complex(rho, expected, 4) <= 1e-13,
                               "%zu tensors, split %d, %zu steps: %.2e", n_pt, split, steps,
                               max_diff_complex(rho, expected, 4));
@@ -282,7 +285,7 @@ START_TEST(a_step_of_three_levels_in_a_rotated_basis)
 
     random_state(rho0, 3, &seed);
     run_steps(rho, 1, &pt, 1, &system, rho0, NULL, 9);
-    by_definition(expected, 1, &pt, system, rho0, OQT_SPLIT_SYMMETRIC, 9);
+    by_definition(expected, 1, &pt, 1, &system, rho0, OQT_SPLIT_SYMMETRIC, 9);
     ck_assert_double_le(max_diff_complex(rho, expected, 9), 1e-13);
     oqt_pt_destroy(pt);
     oqt_system_destroy(system);
@@ -779,6 +782,309 @@ static oqt_status run_batch(void *ctx)
     return st;
 }
 
+/* ---- stationary states ---- */
+
+static oqt_status steady(oqt_complex *rho, size_t n_pt, oqt_pt *const *pts, size_t n_period,
+                         oqt_system *const *systems, const oqt_steady_options *opt, oqt_error *err)
+{
+    return oqt_steady_state(rho, NULL, n_pt, (const oqt_pt *const *)pts, n_period,
+                            (const oqt_system *const *)systems, opt, err);
+}
+
+static oqt_system *two_levels(double bias, double tunneling)
+{
+    oqt_complex h[4] = {{0.5 * bias, 0}, {0.5 * tunneling, 0}, {0.5 * tunneling, 0}, {-0.5 * bias, 0}};
+
+    return new_system(2, h);
+}
+
+/* Hamiltonian and one Lindblad term, of positive rate. */
+static oqt_system *damped_system(size_t d, uint64_t *seed)
+{
+    oqt_complex h[N_MAX], op[N_MAX];
+    oqt_system *system;
+    oqt_error err = {0};
+
+    random_hermitian(h, d, seed);
+    system = new_system(d, h);
+    random_complex(op, d * d, seed);
+    ASSERT_OK(oqt_system_add_dissipator(system, 0.2, op, &err), err);
+    return system;
+}
+
+/* L rho = 0 and tr rho = 1, by elimination. */
+static void null_vector(double complex *rho, const oqt_system *system)
+{
+    static oqt_complex l[N_MAX * N_MAX];
+    static double complex a[N_MAX][N_MAX + 1];
+    size_t d = oqt_system_dimension(system), n = d * d;
+
+    oqt_system_liouvillian(l, system);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++)
+            a[i][j] = i == 0 ? (j % (d + 1) == 0) : to_c99(l[i * n + j]);
+        a[i][n] = i == 0;
+    }
+    for (size_t k = 0; k < n; k++) {
+        size_t pivot = k;
+
+        for (size_t i = k; i < n; i++)
+            pivot = cabs(a[i][k]) > cabs(a[pivot][k]) ? i : pivot;
+        for (size_t j = 0; j <= n; j++) {
+            double complex swap = a[k][j];
+
+            a[k][j] = a[pivot][j];
+            a[pivot][j] = swap;
+        }
+        for (size_t i = 0; i < n; i++) {
+            double complex factor = i == k ? 0.0 : a[i][k] / a[k][k];
+
+            for (size_t j = k; j <= n; j++)
+                a[i][j] -= factor * a[k][j];
+        }
+    }
+    for (size_t k = 0; k < n; k++)
+        rho[k] = a[k][n] / a[k][k];
+}
+
+START_TEST(without_baths_the_steady_state_solves_the_master_equation)
+{
+    uint64_t seed = 31;
+
+    for (size_t d = 1; d <= D_MAX; d++)
+        for (int with_tensor = 0; with_tensor < 2; with_tensor++) {
+            oqt_system *system = damped_system(d, &seed);
+            oqt_complex rho[N_MAX], coupling[N_MAX];
+            double complex expected[N_MAX];
+            oqt_steady_options opt = OQT_STEADY_OPTIONS_INIT;
+            oqt_error err = {0};
+
+            random_hermitian(coupling, d, &seed);
+
+            oqt_pt *pt = make_pt(d, coupling, 0.0, dt, 0, 1e-6);
+
+            opt.dt = dt;
+            opt.tolerance = 1e-12;
+            ASSERT_OK(steady(rho, (size_t)with_tensor, &pt, 1, &system, &opt, &err), err);
+            null_vector(expected, system);
+            for (size_t i = 0; i < d * d; i++)
+                ck_assert_double_le(cabs(to_c99(rho[i]) - expected[i]), 1e-12);
+            oqt_pt_destroy(pt);
+            oqt_system_destroy(system);
+        }
+}
+END_TEST
+
+/* Against so many steps from a random state; the slow ones need a million. */
+START_TEST(the_steady_state_is_where_long_runs_end)
+{
+    static const struct {
+        double alpha, bias, tunneling;
+        const oqt_complex *coupling;
+        uint64_t n_steps;
+    } cases[] = {{0.1, 0.4, 1.0, sigma_z, 4000},
+                 {0.1, 0.4, 1.0, tilted, 400000}, /* leg factors, whose limit is slow to come */
+                 {0.2, 0.3, 1.0, occupation, 400000},
+                 {0.05, 0.1, 0.02, sigma_z, 1000000}};
+    uint64_t seed = 32;
+
+    for (size_t k = 0; k < 4; k++) {
+        oqt_system *system = two_levels(cases[k].bias, cases[k].tunneling);
+        oqt_pt *pt = make_pt(2, cases[k].coupling, cases[k].alpha, dt, 0, 1e-5);
+        oqt_complex rho[4], start[4], end[4];
+        oqt_steady_stats stats;
+        oqt_error err = {0};
+
+        random_state(start, 2, &seed);
+        ASSERT_OK(oqt_steady_state(rho, &stats, 1, (const oqt_pt *const[]){pt}, 1,
+                                   (const oqt_system *const[]){system}, NULL, &err),
+                  err);
+        run_steps(end, 1, &pt, 1, &system, start, NULL, cases[k].n_steps);
+        ck_assert_msg(max_diff_complex(rho, end, 4) <= 1e-8, "case %zu: %.2e", k,
+                      max_diff_complex(rho, end, 4));
+        ck_assert_double_eq_tol(rho[0].re + rho[3].re, 1.0, 1e-13);
+        ck_assert(stats.residual <= 1e-12 && stats.error <= 1e-9);
+        ck_assert(stats.n_steps > 0 && stats.n_steps < 20000);
+        oqt_pt_destroy(pt);
+        oqt_system_destroy(system);
+    }
+}
+END_TEST
+
+/* A weak bath brings a system to its Gibbs state, up to terms of first order in alpha: here within alpha. */
+START_TEST(a_weak_bath_gives_the_gibbs_state)
+{
+    static const double temperature = 0.31, alphas[] = {1e-3, 1e-5};
+    double bias = 0.3, tunneling = 0.4, e = hypot(bias, tunneling), p = tanh(0.5 * e / temperature) / e;
+
+    for (size_t k = 0; k < 2; k++) {
+        oqt_system *system = two_levels(bias, tunneling);
+        oqt_pt *pt = make_pt(2, sigma_z, alphas[k], dt, 0, 1e-9);
+        oqt_complex rho[4];
+        oqt_error err = {0};
+
+        ASSERT_OK(steady(rho, 1, &pt, 1, &system, NULL, &err), err);
+        ck_assert_double_eq_tol(rho[0].re - rho[3].re, -p * bias, 10.0 * alphas[k] + 1e-4);
+        ck_assert_double_eq_tol(2.0 * rho[1].re, -p * tunneling, 10.0 * alphas[k] + 1e-4);
+        oqt_pt_destroy(pt);
+        oqt_system_destroy(system);
+    }
+}
+END_TEST
+
+/* All phases, for one and two tensors, both orders, and periods odd and even: with alternating order an odd
+ * period takes two rounds. Against the definition; the random systems relax within 720 steps. */
+START_TEST(a_periodic_drive_has_a_periodic_state)
+{
+    uint64_t seed = 33;
+    oqt_pt *pts[2] = {make_pt(2, sigma_z, 0.05, dt, 0, 1e-2), make_pt(2, sigma_y, 0.02, dt, 0, 1e-2)};
+    oqt_system *systems[PERIOD_MAX];
+
+    for (size_t k = 0; k < PERIOD_MAX; k++)
+        systems[k] = damped_system(2, &seed);
+    for (size_t n_pt = 1; n_pt <= 2; n_pt++)
+        for (int split = 0; split < (n_pt == 2 ? 2 : 1); split++)
+            for (size_t n_period = 1; n_period <= PERIOD_MAX; n_period++) {
+                oqt_complex rho[PERIOD_MAX * 4], start[4], expected[4];
+                oqt_steady_options opt = OQT_STEADY_OPTIONS_INIT;
+                oqt_error err = {0};
+
+                opt.split = split ? OQT_SPLIT_LIST : OQT_SPLIT_SYMMETRIC;
+                opt.tolerance = 1e-11;
+                ASSERT_OK(steady(rho, n_pt, pts, n_period, systems, &opt, &err), err);
+                random_state(start, 2, &seed);
+                for (size_t k = 0; k<n_period; k += n_period> 1 ? n_period - 1 : 1) {
+                    by_definition(expected, n_pt, pts, n_period, systems, start, opt.split, 720 + k);
+                    ck_assert_msg(max_diff_complex(rho + 4 * k, expected, 4) <= 1e-9,
+                                  "%zu tensors, split %d, phase %zu of %zu: %.2e", n_pt, split, k, n_period,
+                                  max_diff_complex(rho + 4 * k, expected, 4));
+                }
+            }
+    for (size_t k = 0; k < PERIOD_MAX; k++)
+        oqt_system_destroy(systems[k]);
+    oqt_pt_destroy(pts[0]);
+    oqt_pt_destroy(pts[1]);
+}
+END_TEST
+
+START_TEST(the_steady_state_does_not_depend_on_the_number_of_threads)
+{
+    uint64_t seed = 34;
+    static const double o[3] = {0.5, -0.5, 0.13};
+    oqt_pt *pts[2] = {diagonal_pt(3, o, 0.1, 1e-4), diagonal_pt(3, o, 0.02, 1e-2)};
+    oqt_system *system = damped_system(3, &seed);
+    oqt_complex rho[2][9];
+    oqt_error err = {0};
+
+    for (int i = 0; i < 2; i++) {
+        oqt_steady_options opt = OQT_STEADY_OPTIONS_INIT;
+
+        opt.n_threads = i + 1;
+        ASSERT_OK(steady(rho[i], 2, pts, 1, &system, &opt, &err), err);
+    }
+    ck_assert_int_eq(memcmp(rho[0], rho[1], sizeof *rho), 0);
+    oqt_pt_destroy(pts[0]);
+    oqt_pt_destroy(pts[1]);
+    oqt_system_destroy(system);
+}
+END_TEST
+
+static void check_no_steady_state(size_t n_pt, oqt_pt *const *pts, size_t n_period,
+                                  oqt_system *const *systems, const oqt_steady_options *opt,
+                                  oqt_status expected, const char *text)
+{
+    oqt_complex rho[N_MAX] = {{7.0, 8.0}};
+    oqt_steady_stats stats = {.n_steps = 99};
+    oqt_error err = {0};
+    oqt_status st = oqt_steady_state(rho, &stats, n_pt, (const oqt_pt *const *)pts, n_period,
+                                     (const oqt_system *const *)systems, opt, &err);
+
+    ck_assert_msg(st == expected, "\"%s\" expected, status %d: %s", text, (int)st, err.text);
+    ck_assert_msg(strstr(err.text, text) != NULL, "\"%s\" expected, got \"%s\"", text, err.text);
+    ck_assert(rho[0].re == 7.0 && rho[0].im == 8.0 && stats.n_steps == 99);
+}
+
+START_TEST(conserved_quantities_are_reported)
+{
+    oqt_complex h3[9] = {{0.2, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {-0.2, 0}, {0, 0}, {0, 0}, {0, 0}, {0.1, 0}};
+    oqt_system *along = two_levels(0.7, 0.0), *across = two_levels(0.3, 0.8), *apart = new_system(3, h3);
+    oqt_pt *pt = make_pt(2, sigma_z, 0.1, dt, 0, 1e-5);
+    oqt_pt *level = diagonal_pt(3, (double[3]){0.5, -0.5, 0.0}, 0.1, 1e-4);
+    oqt_steady_options opt = OQT_STEADY_OPTIONS_INIT;
+    oqt_error err = {0};
+    oqt_complex rho[4];
+
+    opt.dt = dt;
+    /* populations, energy, and the weight of a level that nothing leads to */
+    check_no_steady_state(1, &pt, 1, &along, &opt, OQT_ECONV, "not unique");
+    check_no_steady_state(0, NULL, 1, &across, &opt, OQT_ECONV, "not unique");
+    check_no_steady_state(1, &level, 1, &apart, &opt, OQT_ECONV, "not unique");
+    ASSERT_OK(steady(rho, 1, &pt, 1, &across, &opt, &err), err);
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(level);
+    oqt_system_destroy(along);
+    oqt_system_destroy(across);
+    oqt_system_destroy(apart);
+}
+END_TEST
+
+static int stop_steady(const char *phase, double fraction, void *ctx)
+{
+    size_t *left = ctx;
+
+    ck_assert_str_eq(phase, "steady state");
+    ck_assert(fraction >= 0.0 && fraction <= 1.0);
+    return --*left == 0;
+}
+
+START_TEST(steady_states_that_cannot_be_are_refused)
+{
+    oqt_complex along[4] = {{0.7, 0}, {0, 0}, {0, 0}, {-0.1, 0}};
+    oqt_system *system = two_levels(0.3, 0.8), *commuting = new_system(2, along), *list[2] = {system, NULL};
+    oqt_pt *pt = make_pt(2, sigma_z, 0.1, dt, 0, 1e-3),
+           *closed = make_pt(2, occupation, 0.1, dt, STEPS, 1e-6);
+    oqt_pt *larger = diagonal_pt(3, (double[3]){0.1, 0.2, 0.5}, 0.0137, 1e-2);
+    oqt_steady_options opt = OQT_STEADY_OPTIONS_INIT;
+    size_t left = 2;
+
+    check_no_steady_state(1, &pt, 0, &system, NULL, OQT_EINVAL, "at least one system");
+    check_no_steady_state(1, &pt, 1, NULL, NULL, OQT_EINVAL, "at least one system");
+    check_no_steady_state(1, NULL, 1, &system, NULL, OQT_EINVAL, "at least one system");
+    check_no_steady_state(1, &pt, 2, list, NULL, OQT_EINVAL, "system 1 is missing");
+    check_no_steady_state(0, NULL, 1, &system, NULL, OQT_EINVAL, "time step must be positive");
+    check_no_steady_state(1, &closed, 1, &commuting, NULL, OQT_EINVAL, "covers 17 steps");
+    check_no_steady_state(1, &larger, 1, &system, NULL, OQT_EINVAL, "process tensor 0 has dimension 3");
+    opt.struct_size = 8;
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_EINVAL, "options of 8 bytes");
+    opt = (oqt_steady_options)OQT_STEADY_OPTIONS_INIT;
+    opt.tolerance = 0.0;
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_EINVAL, "tolerance");
+    opt.tolerance = 1e-300;
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_ECONV, "error about");
+    opt.tolerance = 1e-9;
+    opt.max_steps = 0;
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_EINVAL, "limit of steps");
+    opt.max_steps = 20;
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_ECONV, "residual");
+    opt = (oqt_steady_options)OQT_STEADY_OPTIONS_INIT;
+    opt.progress = (oqt_progress){stop_steady, &left};
+    check_no_steady_state(1, &pt, 1, &system, &opt, OQT_ECANCELED, "");
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(closed);
+    oqt_pt_destroy(larger);
+    oqt_system_destroy(system);
+    oqt_system_destroy(commuting);
+}
+END_TEST
+
+static oqt_status run_steady(void *ctx)
+{
+    const struct batch *b = ctx;
+    oqt_complex rho[8];
+
+    return steady(rho, b->n_pt, b->pts, 2, b->systems, NULL, NULL);
+}
+
 START_TEST(every_allocation_may_fail)
 {
     uint64_t seed = 16;
@@ -795,6 +1101,7 @@ START_TEST(every_allocation_may_fail)
     memcpy(closed.initial, uniform.initial, sizeof closed.initial);
     ck_assert_uint_ge(check_every_allocation(run_batch, &uniform), 15);
     ck_assert_uint_ge(check_every_allocation(run_batch, &closed), 15);
+    ck_assert_uint_ge(check_every_allocation(run_steady, &uniform), 15);
     oqt_pt_destroy(uniform.pts[0]);
     oqt_pt_destroy(uniform.pts[1]);
     oqt_pt_destroy(closed.pts[0]);
@@ -860,6 +1167,16 @@ int main(void)
     tcase_add_test(tc, closed_form_gives_the_exact_coherence);
     tcase_add_test(tc, closed_forms_are_for_commuting_systems_only);
     tcase_add_test(tc, steps_beyond_a_closed_form_leave_the_run);
+    suite_add_tcase(suite, tc);
+
+    tc = tcase_create("stationary states");
+    tcase_add_test(tc, without_baths_the_steady_state_solves_the_master_equation);
+    tcase_add_test(tc, the_steady_state_is_where_long_runs_end);
+    tcase_add_test(tc, a_weak_bath_gives_the_gibbs_state);
+    tcase_add_test(tc, a_periodic_drive_has_a_periodic_state);
+    tcase_add_test(tc, the_steady_state_does_not_depend_on_the_number_of_threads);
+    tcase_add_test(tc, conserved_quantities_are_reported);
+    tcase_add_test(tc, steady_states_that_cannot_be_are_refused);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("failures");
