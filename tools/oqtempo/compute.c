@@ -35,7 +35,7 @@ static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, 
 
     options.method = choose_method(in);
     options.tolerance = in->tolerance;
-    options.system = in->task == TASK_DYNAMICS || in->has_hamiltonian ? in->system : NULL;
+    options.system = in->task != TASK_PROCESS_TENSOR || in->has_hamiltonian ? in->system : NULL;
     options.n_steps = (size_t)in->n_steps;
     options.path_rate = in->path_rate;
     options.max_bond = in->max_bond;
@@ -86,13 +86,12 @@ static int build_all(struct result *out, const struct input *in, int n_threads, 
     return code;
 }
 
-/* ---- dynamics ---- */
+/* ---- tables ---- */
 
-static int add_columns(struct table *table, const struct input *in)
+static int add_columns(struct table *table, const struct input *in, size_t n_rows)
 {
     size_t capacity = 1 + 2 * in->n_observables + (in->states ? 2 * in->d * in->d : 0);
-    size_t row = (size_t)in->n_steps + 1;
-    int code = table_create(table, row, capacity);
+    int code = table_create(table, n_rows, capacity);
     bool done = code == CLI_OK && table_add_column(table, "t");
 
     for (size_t i = 0; i < in->n_observables && done; i++) {
@@ -133,11 +132,12 @@ static oqt_complex expectation(const struct matrix *op, const oqt_complex *rho)
     return sum;
 }
 
-static void fill_row(struct table *table, const struct input *in, size_t row, const oqt_complex *rho)
+static void fill_row(struct table *table, const struct input *in, size_t row, double t,
+                     const oqt_complex *rho)
 {
     struct column *column = table->column;
 
-    (column++)->value[row] = in->start + (double)row * in->step;
+    (column++)->value[row] = t;
     for (size_t i = 0; i < in->n_observables; i++) {
         const struct observable *o = &in->observable[i];
         oqt_complex value = expectation(&o->op, rho);
@@ -161,6 +161,8 @@ static bool is_finite(const oqt_complex *rho, size_t n)
     return finite;
 }
 
+/* ---- dynamics ---- */
+
 /* Take all steps, in pieces that bound the memory for states. `rho` holds piece + 1 states. */
 static int take_steps(struct table *table, const struct input *in, oqt_dynamics *dynamics, oqt_complex *rho,
                       uint64_t piece, struct progress *progress)
@@ -168,7 +170,7 @@ static int take_steps(struct table *table, const struct input *in, oqt_dynamics 
     size_t size = in->d * in->d;
     oqt_error err;
 
-    fill_row(table, in, 0, in->initial.element);
+    fill_row(table, in, 0, in->start, in->initial.element);
     for (uint64_t done = 0; done < in->n_steps;) {
         uint64_t n = in->n_steps - done < piece ? in->n_steps - done : piece;
 
@@ -183,7 +185,8 @@ static int take_steps(struct table *table, const struct input *in, oqt_dynamics 
                 return fail(CLI_FAILED, "dynamics: the state is not finite after step %llu",
                             (unsigned long long)(done + k));
             }
-            fill_row(table, in, (size_t)(done + k), rho + k * size);
+            fill_row(table, in, (size_t)(done + k), in->start + (double)(done + k) * in->step,
+                     rho + k * size);
         }
         done += n;
         progress_report("dynamics", done < in->n_steps ? 0.0 : 1.0, progress);
@@ -199,7 +202,7 @@ static int run_dynamics(struct result *out, const struct input *in, int n_thread
     oqt_dynamics *dynamics = NULL;
     oqt_complex *rho;
     oqt_error err;
-    int code = add_columns(&out->table, in);
+    int code = add_columns(&out->table, in, (size_t)in->n_steps + 1);
 
     if (code)
         return code;
@@ -237,6 +240,41 @@ static void check_trace(struct facts *warnings, const struct input *in)
         facts_add(warnings, "warning", "the initial state is Hermitian but its trace is %.10g, not 1", trace);
 }
 
+/* ---- steady state ---- */
+
+/* One row, at t = inf. */
+static int find_steady_state(struct result *out, const struct input *in, int n_threads,
+                             struct progress *progress)
+{
+    const oqt_system *system = in->system;
+    oqt_steady_options options = OQT_STEADY_OPTIONS_INIT;
+    oqt_complex *rho;
+    oqt_error err;
+    int code = add_columns(&out->table, in, 1);
+
+    if (code)
+        return code;
+    rho = malloc(in->d * in->d * sizeof *rho);
+    if (!rho)
+        return fail_memory();
+    options.dt = in->step;
+    options.split = in->splitting;
+    options.n_threads = n_threads;
+    options.progress = (oqt_progress){progress_report, progress};
+    progress_phase(progress, "steady state", 0);
+    phase_start(&out->dynamics);
+    if (oqt_steady_state(rho, &out->steady, out->n_tensors, out->tensor, 1, &system, &options, &err) !=
+        OQT_OK) {
+        code = library_fail("steady-state", &err, progress);
+    } else {
+        fill_row(&out->table, in, 0, INFINITY, rho);
+        out->has_steady = true;
+    }
+    phase_stop(&out->dynamics);
+    free(rho);
+    return code;
+}
+
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress)
 {
     struct result result = {0};
@@ -245,6 +283,8 @@ int compute(struct result *out, const struct input *in, int n_threads, struct pr
     if (code == CLI_OK && in->task == TASK_DYNAMICS) {
         check_trace(&result.warnings, in);
         code = run_dynamics(&result, in, n_threads, progress);
+    } else if (code == CLI_OK && in->task == TASK_STEADY_STATE) {
+        code = find_steady_state(&result, in, n_threads, progress);
     }
     progress_clear(progress);
     if (code == CLI_OK && result.warnings.failed)
@@ -324,6 +364,12 @@ void result_facts(struct facts *out, const struct result *result)
     if (result->has_run) {
         facts_add(out, "run.bond_dimension", "%zu", result->stats.bond_dimension);
         facts_add(out, "run.trace_drift", "%.3g", result->stats.trace_drift);
+    }
+    if (result->has_steady) {
+        facts_add(out, "run.bond_dimension", "%zu", result->steady.bond_dimension);
+        facts_add(out, "run.steps", "%zu", result->steady.n_steps);
+        facts_add(out, "run.residual", "%.3g", result->steady.residual);
+        facts_add(out, "run.error", "%.3g", result->steady.error);
     }
     for (size_t i = 0; i < result->warnings.n; i++) {
         snprintf(prefix, sizeof prefix, "warnings.%zu", i);

@@ -12,12 +12,15 @@ struct result {
     oqt_pt **built; /* those of them that are ours to destroy, else NULL */
     bool has_run;   /* the dynamics was computed */
     oqt_dynamics_stats stats;
+    bool has_steady; /* the steady state was found */
+    oqt_steady_stats steady;
     struct table table;
     struct phase process_tensor, dynamics;
     struct facts warnings;
 };
 
-/** Build the process tensors, then compute the dynamics if that is the task. Warnings go to stderr as well.
+/** Build the process tensors, then compute the dynamics or the steady state if that is the task. Warnings go
+ * to stderr as well.
  */
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress);
 void result_release(struct result *result);

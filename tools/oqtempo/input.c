@@ -10,9 +10,9 @@ enum { MAX_DIMENSION = 512 };
 static const char *const top_keys[] = {"task",   "system",      "initial_state", "baths", "time",
                                        "method", "observables", "output",        NULL};
 static const char *const planned_top_keys[] = {"controls", "chain", NULL};
-static const char *const tasks[] = {"dynamics", "process-tensor", NULL};
-static const char *const planned_tasks[] = {"correlations",  "mean-field",   "thermal-state", "gradient",
-                                            "bath-dynamics", "steady-state", "chain",         NULL};
+const char *const task_names[] = {"dynamics", "process-tensor", "steady-state", NULL};
+static const char *const planned_tasks[] = {
+    "correlations", "mean-field", "thermal-state", "gradient", "bath-dynamics", "chain", NULL};
 
 /* ---- system ---- */
 
@@ -151,13 +151,14 @@ static int read_initial_state(struct input *in)
     size_t i, j;
     int code;
 
-    if (!node && in->task == TASK_PROCESS_TENSOR)
+    in->initial_hermitian = true;
+    if (!node && in->task != TASK_DYNAMICS)
         return CLI_OK;
     if (!node)
         return missing_key(in->tree.root, "initial_state", "the name of a state or a matrix");
     if ((code = state_read(&in->initial, node, in->d)))
         return code;
-    in->initial_hermitian = matrix_is_hermitian(&in->initial, &i, &j);
+    in->initial_hermitian = in->task == TASK_STEADY_STATE || matrix_is_hermitian(&in->initial, &i, &j);
     return CLI_OK;
 }
 
@@ -204,7 +205,6 @@ static int read_time(struct input *in)
 {
     static const char *const keys[] = {"start", "step", "steps", NULL};
     const uint64_t most = SIZE_MAX / (64 * sizeof(oqt_complex)) / MAX_DIMENSION / MAX_DIMENSION;
-    bool building = in->task == TASK_PROCESS_TENSOR;
     struct node *time;
     char text[32];
     size_t i;
@@ -216,8 +216,10 @@ static int read_time(struct input *in)
         (code = get_number(&in->start, &in->tree, time, "start", ANY_NUMBER, "0")) ||
         (code = get_number(&in->step, &in->tree, time, "step", POSITIVE, step > 0.0 ? text : NULL)))
         return code;
-    if (!building || node_get(time, "steps"))
+    if (in->task == TASK_DYNAMICS || node_get(time, "steps"))
         code = get_integer(&in->n_steps, &in->tree, time, "steps", 1, most, NULL);
+    if (in->task == TASK_STEADY_STATE)
+        in->n_steps = 0;
     return code ? code : check_steps(in);
 }
 
@@ -358,11 +360,11 @@ static int read_output(struct input *in)
 static int check_task(struct input *in, bool build)
 {
     size_t task;
-    int code = get_choice(&task, &in->tree, in->tree.root, "task", tasks, planned_tasks, "dynamics");
+    int code = get_choice(&task, &in->tree, in->tree.root, "task", task_names, planned_tasks, "dynamics");
 
     if (code)
         return code;
-    in->task = build || task == 1 ? TASK_PROCESS_TENSOR : TASK_DYNAMICS;
+    in->task = build ? TASK_PROCESS_TENSOR : (enum task)task;
     return check_keys(in->tree.root, top_keys, planned_top_keys);
 }
 

@@ -5,7 +5,10 @@
 #include "operators.h"
 #include "phase.h"
 
-enum task { TASK_DYNAMICS, TASK_PROCESS_TENSOR };
+/* In the order of task_names. */
+enum task { TASK_DYNAMICS, TASK_PROCESS_TENSOR, TASK_STEADY_STATE };
+extern const char *const task_names[];
+
 enum method { METHOD_AUTO, METHOD_UNIFORM };
 
 /** A bath to build a process tensor of, or a process tensor that was read. */
@@ -27,13 +30,13 @@ struct input {
     size_t d;
     oqt_system *system;
     bool has_hamiltonian;
-    struct matrix initial;
-    bool initial_hermitian;
+    struct matrix initial;  /* read, but not used by steady states */
+    bool initial_hermitian; /* true for steady states              */
     size_t n_baths;
     struct bath_input *bath;
     struct phase bath_phase; /* time taken to make the baths */
     double start, step;
-    uint64_t n_steps; /* 0: not given (process tensors only) */
+    uint64_t n_steps; /* 0: not given (process tensors only), or without meaning (steady states) */
     enum method method;
     double tolerance, path_rate;
     size_t max_bond;

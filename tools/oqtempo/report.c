@@ -118,6 +118,16 @@ static void write_run(struct json *json, const oqt_dynamics_stats *stats)
     json_end_object(json);
 }
 
+static void write_steady(struct json *json, const oqt_steady_stats *stats)
+{
+    json_begin_object(json, "run");
+    json_integer(json, "steps", stats->n_steps);
+    json_integer(json, "bond_dimension", stats->bond_dimension);
+    json_number(json, "residual", stats->residual);
+    json_number(json, "error", stats->error);
+    json_end_object(json);
+}
+
 static uint64_t peak_memory(void)
 {
     struct rusage usage;
@@ -150,6 +160,8 @@ void report_run(struct text *out, const struct input *in, const struct result *r
     json_end_array(&json);
     if (result->has_run)
         write_run(&json, &result->stats);
+    if (result->has_steady)
+        write_steady(&json, &result->steady);
     json_integer(&json, "peak_memory_bytes", peak_memory());
     json_begin_array(&json, "warnings");
     for (size_t i = 0; i < result->warnings.n; i++)

@@ -24,6 +24,8 @@ static int check_outputs(const struct run_options *o, const struct input *in)
 
     if (in->task == TASK_PROCESS_TENSOR && o->plot)
         return fail(CLI_INPUT, "--plot needs a table, but a process tensor is what is built");
+    if (in->task == TASK_STEADY_STATE && o->plot)
+        return fail(CLI_INPUT, "--plot needs more than one row, but a steady state is what is computed");
     if (in->task == TASK_PROCESS_TENSOR && o->output && !hdf5)
         return fail(CLI_INPUT, "a process tensor is written as HDF5; expected -o with a name ending in .h5");
     if (hdf5 && !table_has_hdf5())
@@ -48,8 +50,8 @@ static int summarize(const struct input *in)
     struct facts options = {0};
     bool failed;
 
-    printf("task: %s\ndimension: %zu\nbaths: %zu\nobservables: %zu\n",
-           in->task == TASK_DYNAMICS ? "dynamics" : "process-tensor", in->d, in->n_baths, in->n_observables);
+    printf("task: %s\ndimension: %zu\nbaths: %zu\nobservables: %zu\n", task_names[in->task], in->d,
+           in->n_baths, in->n_observables);
     printf("step: %.17g\n", in->step);
     if (in->n_steps > 0)
         printf("steps: %llu\ntime: %.17g .. %.17g\n", (unsigned long long)in->n_steps, in->start,
@@ -162,7 +164,7 @@ static int write_results(const struct run_options *o, const struct input *in, co
     int code = CLI_OK;
 
     phase_start(&output);
-    code = in->task == TASK_DYNAMICS ? write_table(&table, o, in, result) : write_tensor(o, result);
+    code = in->task == TASK_PROCESS_TENSOR ? write_tensor(o, result) : write_table(&table, o, in, result);
     phase_stop(&output);
     if (code == CLI_OK && o->report)
         code = write_report(&report, o, in, result, &output);
@@ -211,7 +213,8 @@ int run(const struct run_options *o)
 
 static const char run_help[] =
     "Usage: oqtempo run FILE.yaml [OPTION ...]\n"
-    "Compute what an input file asks for: the dynamics of an open system, or a process tensor.\n"
+    "Compute what an input file asks for: the dynamics of an open system, its steady state, or a process\n"
+    "tensor.\n"
     "\n"
     "  -o OUT            write to OUT instead of stdout: FILE.csv with commas, FILE.h5 as HDF5,\n"
     "                    any other name with tabs\n"
