@@ -21,7 +21,7 @@ enum { BLOCK = 32, FEW = 8 };
 
 /* Steps that are taken in a row, at most, and the multiplications that end a row before that. */
 enum { MAX_ROW = 128 };
-static const double ROW_WORK = 4e6;
+static const double ROW_WORK = 2e7;
 
 /* Multiplications from which on threads pay. */
 static const double PARALLEL_WORK = 4e5;
@@ -500,7 +500,6 @@ static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
     int n_threads = dyn->work * (double)n >= PARALLEL_WORK ? oqt__threads(dyn->n_threads, n_block) : 1;
 
     (void)n_threads; /* a serial build has no use for it */
-
     for (size_t e = 0; e < n_pt; e++)
         if (dyn->stepper.tensor[e].factors)
             oqt__pt_factors(dyn->factor + e * d2, n_pt * d2, dyn->stepper.tensor[e].pt, dyn->stats.n_steps, n,
