@@ -1,7 +1,8 @@
 /* test_dynamics.c - propagation of batches under process tensors. */
+#include "pt/pt_priv.h"
 #include "support.h"
 
-enum { D_MAX = 4, N_MAX = D_MAX * D_MAX, STEPS = 17 };
+enum { D_MAX = 5, N_MAX = D_MAX * D_MAX, STEPS = 17 };
 
 static const double dt = 0.0731;
 
@@ -1111,30 +1112,96 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+/* Blocks of one system and of several, matrices that are Hermitian or not, in an order that parts all of
+ * them; the same for any number of threads, and each column as if it were alone. */
 START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
-    enum { COLUMNS = 20 };
-    uint64_t seed = 17;
-    oqt_system *systems[COLUMNS], *distinct[2] = {random_system(3, &seed), random_system(3, &seed)};
+    enum { COLUMNS = 150, DISTINCT = 12 };
     static const double o[3] = {0.5, -0.5, 0.13};
+    static oqt_complex initial[COLUMNS * 9], rho[3][COLUMNS * 9];
+    uint64_t seed = 17;
+    oqt_system *systems[COLUMNS], *distinct[DISTINCT];
     oqt_pt *pts[2] = {diagonal_pt(3, o, 0.1, 1e-4), diagonal_pt(3, o, 0.02, 1e-2)};
-    oqt_complex initial[COLUMNS * 9], rho[2][COLUMNS * 9];
+    oqt_complex single[9];
 
-    for (size_t i = 0; i < COLUMNS; i++) {
-        systems[i] = distinct[i / 7 % 2];
-        random_state(initial + 9 * i, 3, &seed);
+    for (size_t s = 0; s < DISTINCT; s++)
+        distinct[s] = random_system(3, &seed);
+    for (size_t i = 0; i < COLUMNS; i++) { /* half of the columns have the first system */
+        systems[i] = distinct[i % 2 ? i * i % DISTINCT : 0];
+        if (i % 5 == 3)
+            random_complex(initial + 9 * i, 9, &seed);
+        else
+            random_state(initial + 9 * i, 3, &seed);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
 
         opt.n_threads = i + 1;
         run_steps(rho[i], 2, pts, COLUMNS, systems, initial, &opt, STEPS);
+        ck_assert_int_eq(memcmp(rho[0], rho[i], sizeof *rho), 0);
     }
-    ck_assert_int_eq(memcmp(rho[0], rho[1], sizeof *rho), 0);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < COLUMNS; i += 7) {
+        run_steps(single, 2, pts, 1, &systems[i], initial + 9 * i, NULL, STEPS);
+        ck_assert_double_le(max_diff_complex(single, rho[0] + 9 * i, 9), 1e-13);
+    }
+    for (size_t i = 0; i < 2; i++)
         oqt_pt_destroy(pts[i]);
-        oqt_system_destroy(distinct[i]);
+    for (size_t s = 0; s < DISTINCT; s++)
+        oqt_system_destroy(distinct[s]);
+}
+END_TEST
+
+/* A large tensor of random numbers: no influence of any bath, but as good for linear algebra. */
+static oqt_pt *random_pt(const oqt_complex *coupling, size_t chi, uint64_t *seed)
+{
+    oqt_error err = {0};
+    oqt_pt *pt = NULL;
+
+    ASSERT_OK(oqt__pt_alloc(&pt, 2, coupling, dt, &err), err);
+    pt->chi = pt->info.bond_dimension = chi;
+    pt->info.method = OQT_PT_UNIFORM;
+    pt->f = oqt__doubles(pt->legs.n_class * 2 * chi * chi);
+    for (size_t c = 0; c < pt->legs.n_class; c++)
+        for (size_t i = 0; i < (pt->legs.om[c] > 0.0 ? 2 : 1) * chi * chi; i++)
+            pt->f[2 * c * chi * chi + i] = random_normal(seed) / sqrt((double)chi);
+    return pt;
+}
+
+/* Few columns of a large tensor are threads' work by pieces of the bond, many by columns: the same numbers.
+ * Classes with both signs of the eigenvalue difference, and one of four legs. */
+START_TEST(large_bonds_are_shared_among_threads)
+{
+    enum { CHI = 331, COLUMNS = 9, N = 3 };
+    static const double levels[3][2] = {{0.7, -0.2}, {-0.4, 0.5}, {0.3, 0.3}};
+    uint64_t seed = 18;
+    oqt_system *systems[COLUMNS], *system = random_system(2, &seed);
+    oqt_complex initial[COLUMNS * 4], one[4], rho[COLUMNS * 4];
+
+    random_state(initial, 2, &seed);
+    for (size_t i = 0; i < COLUMNS; i++) {
+        systems[i] = system;
+        for (size_t k = 0; k < 4; k++)
+            initial[4 * i + k] = initial[k];
     }
+    for (size_t k = 0; k < 3; k++) {
+        oqt_complex coupling[4] = {{levels[k][0], 0}, {0, 0}, {0, 0}, {levels[k][1], 0}};
+        oqt_pt *pt = random_pt(coupling, CHI, &seed);
+
+        for (int i = 0; i < 2; i++) {
+            oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
+            oqt_complex again[4];
+
+            opt.n_threads = i + 1;
+            run_steps(i == 0 ? one : again, 1, &pt, 1, &system, initial, &opt, N);
+            if (i > 0)
+                ck_assert_int_eq(memcmp(one, again, sizeof one), 0);
+        }
+        run_steps(rho, 1, &pt, COLUMNS, systems, initial, NULL, N);
+        for (size_t i = 0; i < COLUMNS; i++)
+            ck_assert_double_le(max_diff_complex(one, rho + 4 * i, 4), 1e-13);
+        oqt_pt_destroy(pt);
+    }
+    oqt_system_destroy(system);
 }
 END_TEST
 
@@ -1156,6 +1223,7 @@ int main(void)
     tcase_add_test(tc, propagation_is_linear);
     tcase_add_test(tc, the_input_may_be_destroyed_after_the_start);
     tcase_add_test(tc, results_do_not_depend_on_the_number_of_threads);
+    tcase_add_test(tc, large_bonds_are_shared_among_threads);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("records");
