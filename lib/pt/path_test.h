@@ -8,13 +8,17 @@
  * Compare the tensor with the exact functional on random paths of legs.
  *
  * Paths start on each leg in turn and change to a random one with probability 1 - lam at every slot, with a
- * fixed seed. error is the root mean square over paths of |F - exact|, the largest over the length of paths.
+ * fixed seed; stays are rounded to 2^j slots.
  *
- * @param[in] eta  n_steps exact memory coefficients
+ * @param[out] error  root mean square over paths of the largest |F - exact| along the path; the same over the
+ *                    first half of the path
+ * @param[in]  eta    n_steps exact memory coefficients
+ * @param[in]  lam    0 for stays of all lengths
  *
- * Cost: about 40 paths of 256 slots, 8 bond^2 flops a slot.
+ * Cost: 16 paths or one for each leg, up to 40, with a few products of 8 bond^2 flops for each stay; and
+ * log2(longest stay) squares of the tensor.
  */
-oqt_status oqt__path_test(double *error, const oqt_pt *pt, const oqt_complex *eta, size_t n_steps, double lam,
-                          int n_threads, oqt_error *err);
+oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *eta, size_t n_steps,
+                          double lam, int n_threads, oqt_error *err);
 
 #endif

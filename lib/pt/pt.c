@@ -16,9 +16,18 @@ static const double SLOWER = 0.5;
 
 /* Weights of states are meaningful down to about 1e-14, and the first level works at 2^-6 of the tolerance.
  */
-static const double TOLERANCE_MIN = 1e-12;
+static const double TOLERANCE_MIN = 1e-12, ACCURACY_MIN = 1e-8;
 
-enum { PATH_STEPS_DEFAULT = 128, PATH_STEPS_MAX = 2048, MAX_BOND_DEFAULT = 640, MAX_BOND_LIMIT = 1 << 20 };
+/* First tolerance for an accuracy, in units of it. */
+static const double FIRST_SHARE = 0.03;
+
+enum {
+    PATH_STEPS_DEFAULT = 128,
+    PATH_STEPS_MAX = 2048,
+    MAX_BOND_DEFAULT = 640,
+    MAX_BOND_LIMIT = 1 << 20,
+    MAX_BUILDS = 8
+};
 
 void oqt_pt_destroy(oqt_pt *pt)
 {
@@ -293,6 +302,9 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
         return oqt__fail(err, OQT_EINVAL, "unknown method %d", (int)opt->method);
     if (opt->n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
+    if (opt->accuracy != 0.0 && (!(opt->accuracy >= ACCURACY_MIN) || !(opt->accuracy < 1.0)))
+        return oqt__fail(err, OQT_EINVAL, "accuracy must be at least %g and below 1, got %g", ACCURACY_MIN,
+                         opt->accuracy);
     if (!(opt->tolerance >= TOLERANCE_MIN) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g", TOLERANCE_MIN,
                          opt->tolerance);
@@ -355,6 +367,90 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
     return par;
 }
 
+/* ---- accuracy ---- */
+
+/* Errors of trajectories are this many path errors in 19 of 20 problems of the grid of docs/theory.md, and
+ * feel so many fit errors. */
+static const double SAFETY = 3.0, FIT_SHARE = 60.0;
+
+static double estimate_error(const oqt_pt *pt, size_t n_steps)
+{
+    double error = SAFETY * pt->info.path_error, longer = (double)n_steps / (double)pt->info.path_steps;
+
+    /* what grew from half the paths to the whole goes on growing by the same power */
+    if (longer > 1.0)
+        error *= pow(longer, log2(fmax(pt->path_growth, 1.0)));
+    return fmax(error, FIT_SHARE * pt->info.fit_error);
+}
+
+/* A fresh tensor by the uniform builder at one tolerance. */
+static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
+                                 double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
+{
+    oqt__uniform_params par = choose_params(opt, dt, leg_rate);
+    oqt_pt *pt = NULL;
+    oqt_status st = oqt__pt_alloc(&pt, d, coupling, dt, err);
+
+    if (st != OQT_OK)
+        return st;
+    pt->info.method = OQT_PT_UNIFORM;
+    pt->info.tolerance = par.tolerance;
+    if ((st = oqt__pt_build_uniform(pt, bath, &par, err)) != OQT_OK) {
+        oqt_pt_destroy(pt);
+        return st;
+    }
+    pt->info.error_estimate = pt->chi > 1 ? estimate_error(pt, opt->n_steps) : 0.0;
+    pt->info.n_builds = 1;
+    *out = pt;
+    return OQT_OK;
+}
+
+/* The tolerance that should give the accuracy: errors go with a power of it, from 0.7 to 1. */
+static double next_tolerance(double tol, double estimate, double accuracy)
+{
+    double factor = 0.5 * pow(accuracy / estimate, 1.0 / 0.85);
+
+    return fmax(tol * clamp(factor, 1e-2, 0.4), TOLERANCE_MIN);
+}
+
+/* Build at finer and finer tolerances until the estimate meets the accuracy. */
+static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
+                                  double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
+{
+    oqt_pt_options finer = *opt;
+    double reached = INFINITY;
+
+    finer.tolerance = fmax(FIRST_SHARE * opt->accuracy, TOLERANCE_MIN);
+    for (size_t n = 1;; n++) {
+        oqt_pt *pt = NULL;
+        oqt_pt_info info = {.error_estimate = 1.0}; /* of a useless tensor */
+        oqt_status st = create_uniform(&pt, bath, d, coupling, dt, &finer, leg_rate, err);
+
+        if (st != OQT_OK && st != OQT_ECONV)
+            return st;
+        if (st == OQT_OK) {
+            pt->info.n_builds = n;
+            pt->info.accuracy = opt->accuracy;
+            info = pt->info;
+            if (info.error_estimate <= opt->accuracy) {
+                *out = pt;
+                return OQT_OK;
+            }
+            oqt_pt_destroy(pt);
+            reached = fmin(reached, info.error_estimate);
+        }
+        /* Another builder would have its turn here. */
+        if (info.state_limit_hit || n == MAX_BUILDS || finer.tolerance <= TOLERANCE_MIN)
+            return st == OQT_OK
+                       ? oqt__fail(
+                             err, OQT_ECONV,
+                             "accuracy %.1e not reached: estimated error %.1e at tolerance %.1e and bond %zu",
+                             opt->accuracy, reached, finer.tolerance, info.bond_dimension)
+                       : st;
+        finer.tolerance = next_tolerance(finer.tolerance, info.error_estimate, opt->accuracy);
+    }
+}
+
 oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
                          const oqt_pt_options *opt, oqt_error *err)
 {
@@ -369,26 +465,25 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
     if ((st = check_arguments(bath, d, coupling, dt, opt, err)) != OQT_OK ||
         (st = oqt__pt_alloc(&pt, d, coupling, dt, err)) != OQT_OK)
         return st;
-    if (opt->system && (st = oqt__system_leg_rate(&leg_rate, opt->system, pt->o, pt->u, err)) != OQT_OK) {
-        oqt_pt_destroy(pt);
-        return st;
-    }
+    if (opt->system && (st = oqt__system_leg_rate(&leg_rate, opt->system, pt->o, pt->u, err)) != OQT_OK)
+        goto done;
     method = opt->method;
     if (method == OQT_PT_AUTO)
         method = opt->system && opt->n_steps > 0 && leg_rate == 0.0 ? OQT_PT_DEPHASING : OQT_PT_UNIFORM;
-    pt->info.method = method;
     if (method == OQT_PT_DEPHASING) {
-        st = build_dephasing(pt, bath, opt->n_steps, opt->n_threads, err);
+        pt->info.method = method;
+        pt->info.accuracy = opt->accuracy;
+        pt->info.n_builds = 1;
+        if ((st = build_dephasing(pt, bath, opt->n_steps, opt->n_threads, err)) == OQT_OK) {
+            *out = pt;
+            pt = NULL;
+        }
+    } else if (opt->accuracy > 0.0) {
+        st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
     } else {
-        oqt__uniform_params par = choose_params(opt, dt, leg_rate);
-
-        pt->info.tolerance = par.tolerance;
-        st = oqt__pt_build_uniform(pt, bath, &par, err);
+        st = create_uniform(out, bath, d, coupling, dt, opt, leg_rate, err);
     }
-    if (st != OQT_OK) {
-        oqt_pt_destroy(pt);
-        return st;
-    }
-    *out = pt;
-    return OQT_OK;
+done:
+    oqt_pt_destroy(pt);
+    return st;
 }

@@ -640,6 +640,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     oqt__blas_guard guard = {false};
     oqt__memory *memory = NULL;
     oqt_complex *eta = NULL;
+    double path_error[2] = {0.0, 0.0};
     bool acts = false;
     oqt_status st;
 
@@ -708,7 +709,9 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     pt->info.state_limit_hit = b.limited || b.record.limited;
     pt->info.path_steps = par.path_steps;
     pt->info.path_rate = -log(par.lam) / pt->dt;
-    st = oqt__path_test(&pt->info.path_error, pt, eta, par.path_steps, par.path_lam, par.n_threads, err);
+    st = oqt__path_test(path_error, pt, eta, par.path_steps, par.path_lam, par.n_threads, err);
+    pt->info.path_error = path_error[0];
+    pt->path_growth = path_error[1] > 0.0 ? path_error[0] / path_error[1] : 2.0;
     /* |F| is at most one, so nothing is left of a tensor with an error of that size. */
     if (st == OQT_OK && !(pt->info.path_error < 1.0))
         st = oqt__fail(err, OQT_ECONV,
