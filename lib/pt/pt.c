@@ -405,49 +405,52 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
     return OQT_OK;
 }
 
-/* The tolerance that should give the accuracy: errors go with a power of it, from 0.7 to 1. */
+/* The tolerance that should just give the accuracy: errors are about proportional to it, and a tolerance ten
+ * times finer costs ten times as much. */
 static double next_tolerance(double tol, double estimate, double accuracy)
 {
-    double factor = 0.5 * pow(accuracy / estimate, 1.0 / 0.85);
-
-    return fmax(tol * clamp(factor, 1e-2, 0.4), TOLERANCE_MIN);
+    return fmax(tol * clamp(0.8 * accuracy / estimate, 1e-2, 0.5), TOLERANCE_MIN);
 }
 
-/* Build at finer and finer tolerances until the estimate meets the accuracy. */
+static oqt_status not_reached(const oqt_pt_info *info, double accuracy, oqt_error *err)
+{
+    return oqt__fail(err, OQT_ECONV,
+                     "accuracy %.1e not reached: estimated error %.1e at tolerance %.1e and bond %zu%s",
+                     accuracy, info->error_estimate, info->tolerance, info->bond_dimension,
+                     info->state_limit_hit ? ", cut by max_bond" : "");
+}
+
+/* Build at finer and finer tolerances until the estimate meets the accuracy. Where this ends without success,
+ * another builder could have its turn. */
 static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
                                   double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
     oqt_pt_options finer = *opt;
-    double reached = INFINITY;
 
     finer.tolerance = fmax(FIRST_SHARE * opt->accuracy, TOLERANCE_MIN);
     for (size_t n = 1;; n++) {
+        bool last = n == MAX_BUILDS || finer.tolerance <= TOLERANCE_MIN;
+        double estimate = 10.0 * opt->accuracy; /* of a useless tensor */
         oqt_pt *pt = NULL;
-        oqt_pt_info info = {.error_estimate = 1.0}; /* of a useless tensor */
         oqt_status st = create_uniform(&pt, bath, d, coupling, dt, &finer, leg_rate, err);
 
-        if (st != OQT_OK && st != OQT_ECONV)
+        if (st != OQT_OK && (st != OQT_ECONV || last))
             return st;
         if (st == OQT_OK) {
-            pt->info.n_builds = n;
             pt->info.accuracy = opt->accuracy;
-            info = pt->info;
-            if (info.error_estimate <= opt->accuracy) {
+            pt->info.n_builds = n;
+            if (pt->info.error_estimate <= opt->accuracy) {
                 *out = pt;
                 return OQT_OK;
             }
+            if (last || pt->info.state_limit_hit)
+                st = not_reached(&pt->info, opt->accuracy, err);
+            estimate = pt->info.error_estimate;
             oqt_pt_destroy(pt);
-            reached = fmin(reached, info.error_estimate);
+            if (st != OQT_OK)
+                return st;
         }
-        /* Another builder would have its turn here. */
-        if (info.state_limit_hit || n == MAX_BUILDS || finer.tolerance <= TOLERANCE_MIN)
-            return st == OQT_OK
-                       ? oqt__fail(
-                             err, OQT_ECONV,
-                             "accuracy %.1e not reached: estimated error %.1e at tolerance %.1e and bond %zu",
-                             opt->accuracy, reached, finer.tolerance, info.bond_dimension)
-                       : st;
-        finer.tolerance = next_tolerance(finer.tolerance, info.error_estimate, opt->accuracy);
+        finer.tolerance = next_tolerance(finer.tolerance, estimate, opt->accuracy);
     }
 }
 

@@ -11,6 +11,7 @@ check "the report is not JSON" "$check_json" <"$scratch/report.json"
 cp "$scratch/report.json" "$scratch/out"
 for key in program version threading threads blas options phases bath process_tensor dynamics output \
   wall_seconds cpu_seconds process_tensors bond_dimension tolerance fit_error discarded_weight path_error \
+  error_estimate accuracy builds \
   trace_drift peak_memory_bytes warnings; do
   expect_out "\"$key\": "
 done
@@ -23,6 +24,22 @@ sed -n '/^{/,$p' "$scratch/out" >"$scratch/report.json"
 sed '/^{/,$d' "$scratch/out" >"$scratch/table.tsv"
 check "the report after the table is not JSON" "$check_json" <"$scratch/report.json"
 expect_table "$scratch/table.tsv" "	" 5
+
+# An accuracy in place of a tolerance: the report says what was done; too much of it is refused.
+sed '/^method/d' "$example" >"$scratch/plain.yaml"
+run run "$scratch/plain.yaml" --set method.accuracy=1e-3 --report "$scratch/report.json"
+expect_code 0
+expect_out "# method.accuracy: 1e-3"
+cp "$scratch/report.json" "$scratch/out"
+expect_out '"accuracy": 0.001'
+for key in error_estimate builds; do
+  expect_out "\"$key\": "
+done
+check "the tolerance is of the accuracy" grep -q '"tolerance": [0-9.]*e-0[56]' "$scratch/report.json"
+run run "$scratch/plain.yaml" --set method.accuracy=1e-7 --set method.max_bond=8 -o "$scratch/none.tsv"
+expect_code 1
+expect_error "accuracy 1.0e-07 not reached"
+expect_no_file "$scratch/none.tsv"
 
 # Names with quotes, backslashes and letters beyond ASCII.
 cat >"$scratch/names.yaml" <<'END'

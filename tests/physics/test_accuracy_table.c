@@ -134,6 +134,38 @@ static bool is_slow(int i, int level)
     return i == 3 || (i == 4 && level == 1);
 }
 
+/* An accuracy is met against the same reference, with the system known, and without excess. */
+static void check_accuracy(size_t i, double accuracy)
+{
+    const struct row *row = &table[i];
+    size_t d2 = row->c.d * row->c.d, n = row->c.n_steps + 1;
+    oqt_complex *rho = malloc(n * d2 * sizeof *rho), *exact = malloc(n * d2 * sizeof *exact);
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_pt_info info;
+    char name[256];
+    double error;
+
+    opt.accuracy = accuracy;
+    run_case(rho, &info, NULL, &row->c, opt, OQT_SPLIT_SYMMETRIC);
+    snprintf(name, sizeof name, TEST_DATA "/trajectories/row_%02zu.txt", i + 1);
+    ck_assert_uint_eq(read_reference(exact, n, row->c.d, name), n);
+    error = max_diff_complex(rho, exact, n * d2);
+    if (getenv("SHOW_TABLE"))
+        fprintf(
+            stderr, "row %2zu accuracy %.0e: error %.1e estimate %.1e tolerance %.1e bond %zu builds %zu\n",
+            i + 1, accuracy, error, info.error_estimate, info.tolerance, info.bond_dimension, info.n_builds);
+    ck_assert_msg(error <= accuracy, "row %zu: error %.2e, wanted %.2e", i + 1, error, accuracy);
+    ck_assert_double_le(info.error_estimate, accuracy);
+    free(rho);
+    free(exact);
+}
+
+START_TEST(accuracy_is_met_on_every_row)
+{
+    check_accuracy((size_t)_i % 13, _i < 13 ? 1e-2 : 1e-3);
+}
+END_TEST
+
 START_TEST(row_has_error_and_bond_of_the_prototype_at_1e_5)
 {
     if (!is_slow(_i, 0))
@@ -226,6 +258,7 @@ int main(int argc, char **argv)
     if (slow) {
         tcase_add_loop_test(tc, slow_row_has_error_and_bond_of_the_prototype, 0, 26);
     } else {
+        tcase_add_loop_test(tc, accuracy_is_met_on_every_row, 0, 26);
         tcase_add_loop_test(tc, row_has_error_and_bond_of_the_prototype_at_1e_5, 0, 13);
         tcase_add_loop_test(tc, row_has_error_and_bond_of_the_prototype_at_1e_6, 0, 13);
     }

@@ -1745,6 +1745,7 @@ START_TEST(bad_arguments_are_named)
     static const double times[] = {0.0, -0.1, NAN, INFINITY, -INFINITY};
     static const double tolerances[] = {0.0, -1e-6, 1.0, 2.0, NAN, INFINITY};
     static const double rates[] = {-1e-3, NAN, INFINITY};
+    static const double accuracies[] = {-1e-3, 1e-9, 1.0, NAN, INFINITY};
 
     memcpy(good.coupling, sigma_z, sizeof good.coupling);
     a = good;
@@ -1764,6 +1765,11 @@ START_TEST(bad_arguments_are_named)
         a = good;
         a.opt.tolerance = tolerances[i];
         check_einval(&a, "tolerance must be");
+    }
+    for (size_t i = 0; i < sizeof accuracies / sizeof *accuracies; i++) {
+        a = good;
+        a.opt.accuracy = accuracies[i];
+        check_einval(&a, "accuracy must be");
     }
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
         a = good;
@@ -1791,6 +1797,64 @@ START_TEST(bad_arguments_are_named)
     a = good;
     a.opt.method = OQT_PT_DEPHASING;
     check_einval(&a, "number of steps");
+    oqt_system_destroy(system);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+START_TEST(an_accuracy_that_cannot_be_reached_is_refused)
+{
+    oqt_bath *bath = ohmic(0.3, 5.0, 0.5);
+    oqt_pt *mark = (oqt_pt *)&bath, *out = mark;
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_error err = {0};
+
+    opt.accuracy = 1e-5;
+    opt.max_bond = 8;
+    ck_assert_int_eq(oqt_pt_create(&out, bath, 2, half_sigma_z, 0.1, &opt, &err), OQT_ECONV);
+    ck_assert_msg(strstr(err.text, "accuracy 1.0e-05 not reached") && strstr(err.text, "cut by max_bond"),
+                  "%s", err.text);
+    ck_assert(out == mark);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+START_TEST(an_accuracy_chooses_its_own_tolerance)
+{
+    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_complex h[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
+    oqt_system *system = new_system(2, h);
+    double last = 1.0;
+
+    for (double accuracy = 1e-2; accuracy > 1e-5; accuracy *= 0.1) {
+        oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+        oqt_pt_info info;
+        oqt_pt *pt, *same;
+
+        opt.accuracy = accuracy;
+        opt.tolerance = 0.3; /* must not matter */
+        opt.system = system;
+        opt.n_steps = 150;
+        pt = new_pt(bath, 2, half_sigma_z, 0.0731, &opt);
+        info = info_of(pt);
+        ck_assert_double_eq(info.accuracy, accuracy);
+        ck_assert_double_le(info.error_estimate, accuracy);
+        ck_assert_double_ge(info.error_estimate, 1e-3 * accuracy); /* not far finer than asked for */
+        ck_assert_double_ge(info.error_estimate, info.path_error);
+        ck_assert_uint_ge(info.n_builds, 1);
+        ck_assert_double_lt(info.tolerance, last);
+        last = info.tolerance;
+        /* the same as at that tolerance */
+        opt.accuracy = 0.0;
+        opt.tolerance = info.tolerance;
+        same = new_pt(bath, 2, half_sigma_z, 0.0731, &opt);
+        ck_assert(same_tensor(pt, same));
+        ck_assert_double_eq(info_of(same).error_estimate, info.error_estimate);
+        ck_assert_double_eq(info_of(same).accuracy, 0.0);
+        ck_assert_uint_eq(info_of(same).n_builds, 1);
+        oqt_pt_destroy(pt);
+        oqt_pt_destroy(same);
+    }
     oqt_system_destroy(system);
     oqt_bath_destroy(bath);
 }
@@ -1896,6 +1960,8 @@ int main(void)
     tcase_add_test(tc, a_huge_limit_on_the_bond_is_no_limit);
     tcase_add_test(tc, couplings_beyond_all_bounds_are_refused);
     tcase_add_test(tc, bad_arguments_are_named);
+    tcase_add_test(tc, an_accuracy_that_cannot_be_reached_is_refused);
+    tcase_add_test(tc, an_accuracy_chooses_its_own_tolerance);
     tcase_add_test(tc, a_failing_bath_is_told);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -34,7 +34,10 @@ static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, 
     char what[64];
 
     options.method = choose_method(in);
-    options.tolerance = in->tolerance;
+    if (in->accuracy > 0.0)
+        options.accuracy = in->accuracy / (double)in->n_baths; /* errors of baths add up */
+    else
+        options.tolerance = in->tolerance;
     options.system = in->task != TASK_PROCESS_TENSOR || in->has_hamiltonian ? in->system : NULL;
     options.n_steps = (size_t)in->n_steps;
     options.path_rate = in->path_rate;
@@ -58,7 +61,7 @@ static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i)
         facts_add(
             warnings, "warning",
             "the process tensor of baths.%zu has an estimated path error of %.2g; results may be off by as "
-            "much. A smaller method.tolerance may help",
+            "much. A smaller method.tolerance, or method.accuracy in its place, may help",
             i, info.path_error);
     if (info.state_limit_hit)
         facts_add(warnings, "warning",
@@ -349,6 +352,9 @@ void tensor_facts(struct facts *out, const char *prefix, const oqt_pt *pt)
     FACT("discarded_weight", "%.3g", info.discarded_weight);
     FACT("path_error", "%.3g", info.path_error);
     FACT("path_steps", "%zu", info.path_steps);
+    FACT("error_estimate", "%.3g", info.error_estimate);
+    FACT("accuracy", "%g", info.accuracy);
+    FACT("builds", "%zu", info.n_builds);
     FACT("state_limit_hit", "%s", info.state_limit_hit ? "yes" : "no");
 #undef FACT
 }

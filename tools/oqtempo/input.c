@@ -227,19 +227,29 @@ static int read_time(struct input *in)
 
 static int read_method(struct input *in)
 {
-    static const char *const keys[] = {"name", "tolerance", "path_rate", "max_bond", "splitting", NULL};
-    static const char *const planned[] = {"accuracy", "memory_steps", "added_correlation_time", NULL};
+    static const char *const keys[] = {"name",     "tolerance", "accuracy", "path_rate",
+                                       "max_bond", "splitting", NULL};
+    static const char *const planned[] = {"memory_steps", "added_correlation_time", NULL};
     static const char *const names[] = {"auto", "uniform", NULL};
     static const char *const planned_names[] = {"pt-tempo", "tempo", NULL};
     static const char *const splittings[] = {"symmetric", "list", NULL};
     struct node *map;
+    const struct node *accuracy;
     size_t name, splitting = 0;
     uint64_t max_bond = 0;
     int code;
 
     if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, planned)) ||
-        (code = get_choice(&name, &in->tree, map, "name", names, planned_names, "auto")) ||
-        (code = get_number(&in->tolerance, &in->tree, map, "tolerance", BETWEEN_0_AND_1, "1e-06")))
+        (code = get_choice(&name, &in->tree, map, "name", names, planned_names, "auto")))
+        return code;
+    accuracy = node_get(map, "accuracy");
+    if (accuracy && node_get(map, "tolerance"))
+        return node_fail(accuracy, "method has a tolerance and an accuracy; expected one of them");
+    if (accuracy)
+        code = get_number(&in->accuracy, &in->tree, map, "accuracy", BETWEEN_0_AND_1, NULL);
+    else
+        code = get_number(&in->tolerance, &in->tree, map, "tolerance", BETWEEN_0_AND_1, "1e-06");
+    if (code)
         return code;
     if (node_get(map, "path_rate"))
         code = get_number(&in->path_rate, &in->tree, map, "path_rate", POSITIVE, NULL);

@@ -38,7 +38,8 @@ struct input {
     double start, step;
     uint64_t n_steps; /* 0: not given (process tensors only), or without meaning (steady states) */
     enum method method;
-    double tolerance, path_rate;
+    double tolerance, accuracy; /* one of them is 0 */
+    double path_rate;
     size_t max_bond;
     oqt_split splitting;
     size_t n_observables;

@@ -105,6 +105,9 @@ static void write_tensor(struct json *json, const oqt_pt *pt)
     json_number(json, "discarded_weight", info.discarded_weight);
     json_number(json, "path_error", info.path_error);
     json_integer(json, "path_steps", info.path_steps);
+    json_number(json, "error_estimate", info.error_estimate);
+    json_number(json, "accuracy", info.accuracy);
+    json_integer(json, "builds", info.n_builds);
     json_bool(json, "state_limit_hit", info.state_limit_hit != 0);
     json_end_object(json);
 }
