@@ -64,10 +64,10 @@ typedef struct {
     size_t path_steps;       /* length of those paths                                                      */
     int state_limit_hit;     /* 1 if max_bond cut off states above the tolerance                           */
     double flops; /* floating-point operations of its products and decompositions, about; 0: unknown */
-    double error_estimate;   /* of elements of density matrices: three path errors, continued to the number
-                                of steps where paths are shorter; at least 60 fit errors. 0: closed form   */
-    double accuracy;         /* what the options asked for                                                 */
-    size_t n_builds; /* tensors built to meet it; it and the two above are 0 in a tensor from a file */
+    double error_estimate; /* of elements of density matrices: four path errors, continued to the number
+                              of steps where paths are shorter; at least 60 fit errors. 0: closed form   */
+    double accuracy;       /* what the options asked for                                                 */
+    size_t n_builds;       /* tensors built to meet it; it and the two above are 0 in a tensor from a file */
 } oqt_pt_info;
 
 /**
@@ -86,7 +86,7 @@ typedef struct {
  *
  * With an accuracy, tensors are built at finer and finer tolerances until the error estimate meets it; mostly
  * one or two are enough. The error was below the estimate in 19 of 20 problems of a wide grid, and at most
- * four times it (docs/theory.md, section 9). Without n_steps it is that of path_steps steps, for any system;
+ * 2.4 times it (docs/theory.md, section 9). Without n_steps it is that of path_steps steps, for any system;
  * name the system and the number of steps where they are known.
  *
  * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.

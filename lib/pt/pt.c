@@ -371,7 +371,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
 
 /* Errors of trajectories are this many path errors in 19 of 20 problems of the grid of docs/theory.md, and
  * feel so many fit errors. */
-static const double SAFETY = 3.0, FIT_SHARE = 60.0;
+static const double SAFETY = 4.0, FIT_SHARE = 60.0;
 
 static double estimate_error(const oqt_pt *pt, size_t n_steps)
 {
