@@ -18,6 +18,9 @@
 
 enum { PATHS = 16, MAX_PATHS = 40, CHECKS = 64 };
 
+/* Units of slots are used where this share of stays is longer. */
+static const double SHORTEST_STAY = 0.1;
+
 /* Room for powers of the tensor; where they do not fit, pieces are run in several products. */
 static const size_t POWER_BYTES = (size_t)64 << 20;
 
@@ -34,7 +37,8 @@ struct path {
 /* What all paths share. */
 struct test {
     const oqt_pt *pt;
-    size_t n_slots;
+    size_t n_slots;      /* or units of many slots, on each of which a path stays on its leg */
+    double *unit;        /* tensors of a unit, or NULL for those of the slots                */
     oqt_complex *square; /* E(k) for k = 0 .. n_slots                       */
     size_t n_power;      /* 1 + j for the largest stored power 2^j          */
     double *power;       /* n_power x n_class x 2 x bond x bond, or NULL: the first power is the tensor */
@@ -184,6 +188,8 @@ static void run_path(double worst[2], const struct test *test, const struct path
 
             if (j > 0)
                 slot.f = test->power + (j - 1) * size;
+            else if (test->unit)
+                slot.f = test->unit;
             apply(new, new + chi, old, old + chi, &slot, pt->legs.cls[piece->leg], pt->legs.sign[piece->leg]);
             old = new;
             new = swap;
@@ -201,33 +207,42 @@ static void run_path(double worst[2], const struct test *test, const struct path
     }
 }
 
-/* Squares of the tensors of all classes, again and again. */
-static void fill_powers(const struct test *test)
+/* Squares of the tensors of all classes. */
+static void square_tensors(double *to, const double *from, const oqt_pt *pt)
 {
-    const oqt__legs *legs = &test->pt->legs;
-    size_t n = test->pt->chi, nn = n * n, size = 2 * legs->n_class * nn;
+    size_t n = pt->chi, nn = n * n;
 
-    for (size_t j = 1; j < test->n_power; j++)
-        for (size_t k = 0; k < legs->n_class; k++) {
-            const double *re = (j == 1 ? test->pt->f : test->power + (j - 2) * size) + 2 * k * nn,
-                         *im = re + nn;
-            double *re2 = test->power + (j - 1) * size + 2 * k * nn, *im2 = re2 + nn;
+    for (size_t k = 0; k < pt->legs.n_class; k++, from += 2 * nn, to += 2 * nn) {
+        const double *re = from, *im = from + nn;
 
-            oqt__gemm(false, false, n, n, n, 1.0, re, n, re, n, 0.0, re2, n);
-            if (legs->om[k] == 0.0)
-                continue; /* real: the imaginary part is never read */
-            oqt__gemm(false, false, n, n, n, -1.0, im, n, im, n, 1.0, re2, n);
-            oqt__gemm(false, false, n, n, n, 1.0, re, n, im, n, 0.0, im2, n);
-            oqt__gemm(false, false, n, n, n, 1.0, im, n, re, n, 1.0, im2, n);
-        }
+        oqt__gemm(false, false, n, n, n, 1.0, re, n, re, n, 0.0, to, n);
+        if (pt->legs.om[k] == 0.0)
+            continue; /* real: the imaginary part is never read */
+        oqt__gemm(false, false, n, n, n, -1.0, im, n, im, n, 1.0, to, n);
+        oqt__gemm(false, false, n, n, n, 1.0, re, n, im, n, 0.0, to + nn, n);
+        oqt__gemm(false, false, n, n, n, 1.0, im, n, re, n, 1.0, to + nn, n);
+    }
 }
 
-/* E(k), and the powers that the paths ask for; one that lasts some steps only has none. */
-static bool prepare(struct test *test, const struct path *paths, size_t n_paths, const oqt_complex *eta)
+/* E(k) of slots. */
+static bool sum_memory(struct test *test, const oqt_complex *eta)
+{
+    oqt_complex sum = {0.0, 0.0}, *square = oqt__calloc(test->n_slots + 1, sizeof *square);
+
+    test->square = square;
+    for (size_t k = 0; square && k < test->n_slots; k++) {
+        sum.re += eta[k].re;
+        sum.im += eta[k].im;
+        square[k + 1] = (oqt_complex){square[k].re + sum.re, square[k].im + sum.im};
+    }
+    return square != NULL;
+}
+
+/* The powers that the paths ask for; a tensor that lasts some steps only has none. */
+static bool prepare_powers(struct test *test, const struct path *paths, size_t n_paths)
 {
     const oqt_pt *pt = test->pt;
     size_t size = 2 * pt->legs.n_class * pt->chi * pt->chi;
-    oqt_complex sum = {0.0, 0.0}, *square;
 
     test->n_power = 1;
     for (size_t p = 0; p < n_paths && pt->info.n_steps == SIZE_MAX; p++)
@@ -236,16 +251,15 @@ static bool prepare(struct test *test, const struct path *paths, size_t n_paths,
                 test->n_power = 1 + paths[p].piece[i].log2_length;
     while (test->n_power > 1 && (test->n_power - 1) * size > POWER_BYTES / sizeof(double))
         test->n_power--;
-    test->square = square = oqt__calloc(test->n_slots + 1, sizeof *square);
     test->power = oqt__doubles((test->n_power - 1) * size);
-    if (!square || !test->power)
+    if (!test->power)
         return false;
-    for (size_t k = 0; k < test->n_slots; k++) {
-        sum.re += eta[k].re;
-        sum.im += eta[k].im;
-        square[k + 1] = (oqt_complex){square[k].re + sum.re, square[k].im + sum.im};
-    }
-    fill_powers(test);
+    for (size_t j = 1; j < test->n_power; j++)
+        square_tensors(test->power + (j - 1) * size,
+                       j > 1        ? test->power + (j - 2) * size
+                       : test->unit ? test->unit
+                                    : pt->f,
+                       pt);
     return true;
 }
 
@@ -257,11 +271,12 @@ static size_t count_paths(size_t n_legs, double lam)
                                         : PATHS; /* one for each leg is all there are without jumps */
 }
 
-oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *eta, size_t n, double lam,
-                          int n_threads, oqt_error *err)
+/* Draw the paths and run them; test->square and ->unit are there, and given up here. */
+static oqt_status run_test(double error[2], struct test *test, double lam, int n_threads, oqt_error *err)
 {
-    size_t n_legs = pt->d * pt->d, n_paths = count_paths(n_legs, lam), chi = pt->info.bond_dimension;
-    struct test test = {.pt = pt, .n_slots = n};
+    const oqt_pt *pt = test->pt;
+    size_t n = test->n_slots, n_legs = pt->d * pt->d, n_paths = count_paths(n_legs, lam);
+    size_t chi = pt->info.bond_dimension;
     struct path *path = oqt__calloc(n_paths, sizeof *path);
     struct piece *piece = oqt__calloc(n_paths * n, sizeof *piece);
     double *err2 = oqt__doubles(2 * n_paths), *x = oqt__doubles(n_paths * 4 * chi), sum[2] = {0.0, 0.0};
@@ -276,13 +291,13 @@ oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *
         /* without a rate, stays of all lengths */
         draw_path(&path[p], n, n_legs, first, lam > 0.0 ? lam : exp(-pow((double)n, -share)), 4711 + p);
     }
-    ok = ok && prepare(&test, path, n_paths, eta);
+    ok = ok && prepare_powers(test, path, n_paths);
     if (ok) {
         n_threads = oqt__threads(n_threads, n_paths);
 #pragma omp parallel for default(none) shared(n_paths, path, err2, x, test, chi) schedule(dynamic)           \
     num_threads(n_threads)
         for (size_t p = 0; p < n_paths; p++)
-            run_path(err2 + 2 * p, &test, &path[p], x + p * 4 * chi);
+            run_path(err2 + 2 * p, test, &path[p], x + p * 4 * chi);
         for (size_t p = 0; p < 2 * n_paths; p++)
             sum[p % 2] += err2[p];
         error[0] = sqrt(sum[0] / (double)n_paths);
@@ -292,7 +307,72 @@ oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *
     oqt__free(piece);
     oqt__free(err2);
     oqt__free(x);
-    oqt__free(test.square);
-    oqt__free(test.power);
+    oqt__free(test->square);
+    oqt__free(test->unit);
+    oqt__free(test->power);
     return ok ? OQT_OK : oqt__no_memory(err, "the path test");
+}
+
+oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *eta, size_t n, double lam,
+                          int n_threads, oqt_error *err)
+{
+    struct test test = {.pt = pt, .n_slots = n};
+
+    if (!sum_memory(&test, eta))
+        return oqt__no_memory(err, "the path test");
+    return run_test(error, &test, lam, n_threads, err);
+}
+
+/* Tensors of 2^q slots on one leg. */
+static bool make_unit(struct test *test, unsigned q)
+{
+    size_t size = 2 * test->pt->legs.n_class * test->pt->chi * test->pt->chi;
+    double *old = oqt__copy(test->pt->f, size, sizeof *old), *new = oqt__doubles(size);
+
+    for (; old && new &&q > 0; q--) {
+        double *swap = old;
+
+        square_tensors(new, old, test->pt);
+        old = new;
+        new = swap;
+    }
+    oqt__free(new);
+    test->unit = old;
+    return old && new;
+}
+
+oqt_status oqt__path_test_long(double *error, const oqt_pt *pt, const oqt_bath *bath, size_t n_steps,
+                               double lam, int n_threads, oqt_error *err)
+{
+    enum { UNITS = 256 };
+    struct test test = {.pt = pt};
+    unsigned q = n_steps > UNITS ? log2_floor((n_steps - 1) / UNITS) + 1 : 0;
+    double unit = ldexp(1.0, (int)q), both[2], t[UNITS + 1];
+    oqt__blas_guard guard = {false};
+    oqt_status st;
+
+    *error = 0.0;
+    if (lam > 0.0 && pow(lam, unit) < SHORTEST_STAY)
+        return OQT_OK;
+    test.n_slots = (n_steps + ((size_t)1 << q) - 1) >> q;
+    for (size_t k = 0; k <= test.n_slots; k++)
+        t[k] = (double)k * unit * pt->dt;
+    test.square = oqt__calloc(test.n_slots + 1, sizeof *test.square);
+    if (!test.square)
+        return oqt__no_memory(err, "the path test");
+    if ((st = oqt_bath_eta_function(test.square, bath, test.n_slots + 1, t, n_threads, err)) != OQT_OK) {
+        oqt__free(test.square);
+        return st;
+    }
+    oqt__blas_enter(&guard);
+    if (make_unit(&test, q)) {
+        st = run_test(both, &test, lam > 0.0 ? pow(lam, unit) : 0.0, n_threads, err);
+        *error = both[0];
+    } else {
+        oqt__free(test.square);
+        oqt__free(test.unit);
+        st = oqt__no_memory(err, "the path test");
+    }
+    oqt__blas_leave(&guard);
+    return st;
 }

@@ -1,5 +1,5 @@
 /* pt.c - the process-tensor object: coupling, accessors, the closed form, and the choice of a builder. */
-#include "pt/pt_priv.h"
+#include "pt/path_test.h"
 
 #include <math.h>
 #include <string.h>
@@ -324,6 +324,12 @@ static double clamp(double x, double low, double high)
     return fmin(fmax(x, low), high);
 }
 
+/* Long runs of slow systems see errors that are coherent over more than the usual stays. */
+static double highest_lam(size_t n_steps)
+{
+    return n_steps > 0 ? clamp(exp(-8.0 / (double)n_steps), LAM_MAX, LAM_LIMIT) : LAM_MAX;
+}
+
 /* Parameters by rule, where the user gave none. leg_rate is that of the system, if there is one. */
 static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, double leg_rate)
 {
@@ -358,7 +364,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
         if (opt->n_steps > 0)
             rate = fmax(rate, 1.0 / (double)opt->n_steps);
         if (opt->path_rate == 0.0)
-            par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, LAM_MAX);
+            par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, highest_lam(opt->n_steps));
         par.path_lam = exp(-SLOWER * leg_rate * dt);
     }
     par.path_steps = opt->n_steps == 0               ? PATH_STEPS_DEFAULT
@@ -373,14 +379,16 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
  * feel so many fit errors. */
 static const double SAFETY = 4.0, FIT_SHARE = 60.0;
 
-static double estimate_error(const oqt_pt *pt, size_t n_steps)
+static double estimate_error(const oqt_pt *pt, size_t n_steps, double long_error)
 {
-    double error = SAFETY * pt->info.path_error, longer = (double)n_steps / (double)pt->info.path_steps;
+    double error = SAFETY * fmax(pt->info.path_error, long_error);
+    double longer = (double)n_steps / (double)pt->info.path_steps;
 
-    /* what grew from half the paths to the whole goes on growing by the same power */
-    if (longer > 1.0)
+    /* what grew from half the paths to the whole goes on growing by the same power, unless it was looked at
+     */
+    if (longer > 1.0 && long_error == 0.0)
         error *= pow(longer, log2(fmax(pt->path_growth, 1.0)));
-    return fmax(error, FIT_SHARE * pt->info.fit_error);
+    return fmin(fmax(error, FIT_SHARE * pt->info.fit_error), 1.0);
 }
 
 /* A fresh tensor by the uniform builder at one tolerance. */
@@ -388,6 +396,7 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
                                  double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
     oqt__uniform_params par = choose_params(opt, dt, leg_rate);
+    double long_error = 0.0;
     oqt_pt *pt = NULL;
     oqt_status st = oqt__pt_alloc(&pt, d, coupling, dt, err);
 
@@ -395,11 +404,15 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
         return st;
     pt->info.method = OQT_PT_UNIFORM;
     pt->info.tolerance = par.tolerance;
-    if ((st = oqt__pt_build_uniform(pt, bath, &par, err)) != OQT_OK) {
+    st = oqt__pt_build_uniform(pt, bath, &par, err);
+    if (st == OQT_OK && pt->info.path_steps > 0 && opt->n_steps > pt->info.path_steps)
+        st = oqt__path_test_long(&long_error, pt, bath, opt->n_steps, par.path_lam, opt->n_threads, err);
+    if (st != OQT_OK) {
         oqt_pt_destroy(pt);
         return st;
     }
-    pt->info.error_estimate = pt->chi > 1 ? estimate_error(pt, opt->n_steps) : 0.0;
+    if (pt->info.path_steps > 0) /* else nothing acts */
+        pt->info.error_estimate = estimate_error(pt, opt->n_steps, long_error);
     pt->info.n_builds = 1;
     *out = pt;
     return OQT_OK;
