@@ -136,9 +136,11 @@ typedef struct {
  * If the order of several process tensors alternates, the period is even: with an odd n_period the states
  * returned are those of the first half of 2 n_period steps, which begins in list order.
  *
- * Rounding limits the error to about 1e-16 / (1 - w), w being the second largest eigenvalue of a period.
- * Cost: some thousand steps, whatever the time of relaxation. Memory: up to 400 augmented states, and d^4 for
- * each step of the period. Source: docs/theory.md, section 10.
+ * Rounding limits the error to about 1e-16 / (1 - w), w being the second largest eigenvalue of a period. The
+ * error of the process tensors themselves comes on top; where relaxation is slow it counts against the rates.
+ * Cost: some thousand steps, whatever the time of relaxation. Memory: up to 400 augmented states, fewer (but
+ * 60) where they take more than 128 MB, and d^4 for each step of the period. Source: docs/theory.md,
+ * section 10.
  */
 OQT_API oqt_status oqt_steady_state(oqt_complex *rho, oqt_steady_stats *stats, size_t n_pt,
                                     const oqt_pt *const *pts, size_t n_period,

@@ -114,7 +114,7 @@ typedef struct {
  * Solves (1 - B + x0 t^T) x = x0 by restarted GMRES without forming M, with a B made of several products by M
  * that has the same fixed points; then t.x = t.x0. Before that, 256 power products show that M does not grow,
  * and a loose solve with a random right-hand side that no other fixed point exists. These count as well, the
- * solve with a limit of its own. Memory: up to 400 vectors, 128 MB if that is less.
+ * solve with a limit of its own. Memory: up to 400 vectors, fewer (but 60) where they take more than 128 MB.
  *
  * @param[in,out] x        start with t.x != 0 on entry, the fixed point on success, unchanged on failure
  * @param[in]     t        the conserved functional, length n
