@@ -11,7 +11,9 @@ seconds on one thread; those of oqtempo include memory coefficients and fit.
 import argparse
 import importlib
 import json
+import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,27 +48,34 @@ def work(peer, params):
 
     case = read_case(sys.stdin.read())
     result, sys.stdout = sys.stdout, sys.stderr
-    cpu, bond, states = importlib.import_module("peer_" + peer).run(case, json.loads(params))
+    cpu, bond, states, *note = importlib.import_module("peer_" + peer).run(case, json.loads(params))
     error = float(np.abs(np.triu(np.asarray(states) - case.reference)).max())
-    json.dump({"cpu": cpu, "bond": int(bond), "error": error}, result)
+    json.dump({"cpu": cpu, "bond": int(bond), "error": error, "note": note}, result)
 
 
 def point(peer, case_text, params, limit_s):
+    """One point in a process of its own; None if it fails or takes too many CPU seconds."""
     command = [sys.executable, os.path.abspath(__file__), "--worker", peer, json.dumps(params)]
-    try:
-        done = subprocess.run(command, input=case_text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=limit_s, env=dict(os.environ, **ONE_THREAD))
-        return dict(json.loads(done.stdout), params=params) if done.returncode == 0 else None
-    except (subprocess.TimeoutExpired, ValueError):
+    seconds = int(limit_s) + 5
+    done = subprocess.run(command, input=case_text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=dict(os.environ, **ONE_THREAD),
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds)))
+    if done.returncode != 0:
         return None
+    result = json.loads(done.stdout)
+    return dict(result, params=params) if math.isfinite(result["error"]) else None
 
 
-def scan(peer, case_text, args):
-    """The points of the grid, coarse to fine in each group. A group ends where finer points can only be dearer
-    than what is known, or fail."""
+def scan(peer, case_text, known, args):
+    """The points of the grid, coarse to fine in each group, or known ones. A group ends where finer points can
+    only be dearer than what is known, or fail."""
     module = importlib.import_module("peer_" + peer)
+    if known is None:
+        points = module.grid(read_case(case_text), args.quick)
+    else:
+        points = list(enumerate(known))
     found, ended = [], set()
-    for group, params in module.grid(read_case(case_text), args.quick):
+    for group, params in points:
         if group in ended:
             continue
         result = point(peer, case_text, params, args.limit)
@@ -94,6 +103,13 @@ def ours(bench, case, args):
     return {x[1]: (float(x[2]), int(x[3])) for x in rows if x[1] in LIMITS and x[2] != "-"}
 
 
+def winners(found):
+    """The cheapest point for each limit, or the most accurate one."""
+    closest = min(found, key=lambda x: x["error"], default=None)
+    points = [cheapest(found, limit) or closest for limit in LIMITS]
+    return [x["params"] for i, x in enumerate(points) if x and x not in points[:i]]
+
+
 def report(case, case_text, peer, found, own, args):
     label = importlib.import_module("peer_" + peer).LABEL
     for limit in LIMITS:
@@ -109,6 +125,7 @@ def report(case, case_text, peer, found, own, args):
         ratio = f"{cpu / own[limit][0]:.1f}" if limit in own else "-"
         params = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                            for k, v in best["params"].items())
+        params = "; ".join([params] + best["note"])
         print(f"{case}\t{limit}\t{label}\t{cpu:.4f}\t{best['bond']}\t{ratio}\t{params}", flush=True)
 
 
@@ -118,10 +135,17 @@ def main():
     parser.add_argument("-c", "--case", action="append", help="a case, PT1 to PT6; default: PT1 to PT4")
     parser.add_argument("-p", "--peer", action="append", choices=PEERS, help="default: those installed")
     parser.add_argument("-r", "--runs", type=int, default=5, help="runs for a median (5)")
-    parser.add_argument("-l", "--limit", type=float, default=60.0, help="most seconds of one point (60)")
+    parser.add_argument("-l", "--limit", type=float, default=60.0, help="most CPU seconds of one point (60)")
     parser.add_argument("-q", "--quick", action="store_true", help="one point for each peer")
     parser.add_argument("-v", "--verbose", action="store_true", help="print all points")
+    parser.add_argument("-s", "--save", help="write the cheapest points to this file")
+    parser.add_argument("-k", "--known", help="run the points of such a file instead of a grid")
     args = parser.parse_args()
+    known = {}
+    if args.known:
+        with open(args.known) as file:
+            known = json.load(file)
+    saved = {}
     peers = [p for p in args.peer or PEERS if importlib.import_module("peer_" + p).available()]
     print(f"# peers found: {', '.join(peers) or 'none'}")
     print("# case\tlimit\tprogram\tcpu_s\tbond\ttimes_oqtempo\tparameters")
@@ -132,7 +156,12 @@ def main():
         for limit, (cpu, bond) in own.items():
             print(f"{case}\t{limit}\toqtempo\t{cpu:.5f}\t{bond}\t1\t", flush=True)
         for peer in peers:
-            report(case, case_text, peer, scan(peer, case_text, args), own, args)
+            found = scan(peer, case_text, known.get(case, {}).get(peer), args)
+            saved.setdefault(case, {})[peer] = winners(found)
+            report(case, case_text, peer, found, own, args)
+    if args.save:
+        with open(args.save, "w") as file:
+            json.dump(saved, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ def grid(case, quick):
     """Pairs (group, parameters); a group runs from coarse to fine."""
     if quick:
         return [(256, {"n_c": 256, "rtol": 1e-5})]
-    return [(n_c, {"n_c": n_c, "rtol": float(rtol)}) for n_c in (32, 64, 128, 256, 512, 1024, 2048)
-            for rtol in 10.0 ** -np.arange(3.0, 8.1, 0.5)]
+    return [(n_c, {"n_c": n_c, "rtol": float(rtol)}) for n_c in (256, 512, 128, 64, 1024, 2048)
+            for rtol in 10.0 ** -np.arange(4.0, 9.1, 0.5)]
 
 
 def half_step(case):
