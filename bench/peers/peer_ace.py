@@ -17,6 +17,11 @@ MODES = {
 CUTS = {"infinite": [128, 64, 32, 256], "DnC": [256, 64], "normalized": [256, 512, 64]}
 
 
+# OpenBLAS 0.3.21 may read past the end of a matrix inside zgesvd, a crash if the page there is not mapped.
+# Matrices in one large heap never end at such a page.
+HEAP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": "134217728", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+
+
 def program():
     return os.environ.get("ACE") or shutil.which("ACE")
 
@@ -64,7 +69,7 @@ def call(folder, case, params, n_steps, propagate):
         file.write(parameters(case, params, n_steps, propagate))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([program(), "in.param"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace")
+                          text=True, errors="replace", env=dict(os.environ, **HEAP))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
         raise RuntimeError(done.stdout[-200:])
