@@ -1,10 +1,10 @@
 /* bench_pt.c - error, time and arithmetic of uniform process tensors, over baths and tolerances.
  *
  * One row for each case and tolerance: the largest error of an element of rho over all steps against a
- * converged trajectory (reference/), the estimate of the path test, wall and CPU seconds of building (memory
- * coefficients and fit included) and of propagating, the bond, and the speed of the builder beside that of
- * dgemm. Then, for each case, the least CPU seconds of building that keep the error below 1e-2, 1e-3, 1e-4.
- * docs/benchmarks.md says how to read it. */
+ * converged trajectory (reference/), the error estimate of the tensor, wall and CPU seconds of building
+ * (memory coefficients and fit included) and of propagating, the bond, and the speed of the builder beside
+ * that of dgemm. Then, for each case, the least CPU seconds of building that keep the error below 1e-2, 1e-3,
+ * 1e-4. docs/benchmarks.md says how to read it. */
 #include "config.h"
 
 #include <oqtempo/oqtempo.h>
@@ -375,8 +375,8 @@ static struct sample measure(const struct bench_case *c, double tolerance, const
     row.bond = out.info.bond_dimension;
     row.cpu = median(build_cpu, s->n_runs);
     printf("%s\t%.1e\t%.1e\t%.1e\t%zu\t%.5f\t%.5f\t%.5f\t%.5f", c->name, tolerance, row.error,
-           out.info.path_error, row.bond, median(build_wall, s->n_runs), row.cpu, median(run_wall, s->n_runs),
-           median(run_cpu, s->n_runs));
+           out.info.error_estimate, row.bond, median(build_wall, s->n_runs), row.cpu,
+           median(run_wall, s->n_runs), median(run_cpu, s->n_runs));
     if (out.info.flops > 0.0)
         printf("\t%.1f\t%.0f%%\n", 1e-9 * out.info.flops / row.cpu,
                100.0 * out.info.flops / row.cpu / s->peak);
