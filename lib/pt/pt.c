@@ -21,12 +21,16 @@ static const double TOLERANCE_MIN = 1e-12, ACCURACY_MIN = 1e-8;
 /* First tolerance for an accuracy, in units of it. */
 static const double FIRST_SHARE = 0.03;
 
+/* How much faster paths become where states are too many, and how often. */
+static const double FASTER = 4.0;
+
 enum {
     PATH_STEPS_DEFAULT = 128,
     PATH_STEPS_MAX = 2048,
     MAX_BOND_DEFAULT = 640,
     MAX_BOND_LIMIT = 1 << 20,
-    MAX_BUILDS = 8
+    MAX_BUILDS = 10,
+    MAX_FASTER = 2
 };
 
 void oqt_pt_destroy(oqt_pt *pt)
@@ -433,37 +437,44 @@ static oqt_status not_reached(const oqt_pt_info *info, double accuracy, oqt_erro
                      info->state_limit_hit ? ", cut by max_bond" : "");
 }
 
-/* Build at finer and finer tolerances until the estimate meets the accuracy. Where this ends without success,
- * another builder could have its turn. */
+/*
+ * Build at finer and finer tolerances until the estimate meets the accuracy. A tensor that max_bond cuts is
+ * built again with a metric of faster paths, which needs fewer states for slow noise; the path test stays
+ * with the paths of the system. Where this ends without success, another builder could have its turn.
+ */
 static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
                                   double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
-    oqt_pt_options finer = *opt;
+    oqt_pt_options next = *opt;
+    int faster = 0;
 
-    finer.tolerance = fmax(FIRST_SHARE * opt->accuracy, TOLERANCE_MIN);
+    next.tolerance = fmax(FIRST_SHARE * opt->accuracy, TOLERANCE_MIN);
     for (size_t n = 1;; n++) {
-        bool last = n == MAX_BUILDS || finer.tolerance <= TOLERANCE_MIN;
-        double estimate = 10.0 * opt->accuracy; /* of a useless tensor */
+        bool last = n == MAX_BUILDS || next.tolerance <= TOLERANCE_MIN;
+        oqt_pt_info info = {.error_estimate = 10.0 * opt->accuracy}; /* of a useless tensor */
         oqt_pt *pt = NULL;
-        oqt_status st = create_uniform(&pt, bath, d, coupling, dt, &finer, leg_rate, err);
+        oqt_status st = create_uniform(&pt, bath, d, coupling, dt, &next, leg_rate, err);
 
         if (st != OQT_OK && (st != OQT_ECONV || last))
             return st;
         if (st == OQT_OK) {
             pt->info.accuracy = opt->accuracy;
             pt->info.n_builds = n;
-            if (pt->info.error_estimate <= opt->accuracy) {
+            info = pt->info;
+            if (info.error_estimate <= opt->accuracy) {
                 *out = pt;
                 return OQT_OK;
             }
-            if (last || pt->info.state_limit_hit)
-                st = not_reached(&pt->info, opt->accuracy, err);
-            estimate = pt->info.error_estimate;
             oqt_pt_destroy(pt);
-            if (st != OQT_OK)
-                return st;
         }
-        finer.tolerance = next_tolerance(finer.tolerance, estimate, opt->accuracy);
+        if (last || (info.state_limit_hit && (!opt->system || faster == MAX_FASTER)))
+            return not_reached(&info, opt->accuracy, err);
+        if (info.state_limit_hit) {
+            next.path_rate = FASTER * info.path_rate;
+            faster++;
+        } else {
+            next.tolerance = next_tolerance(next.tolerance, info.error_estimate, opt->accuracy);
+        }
     }
 }
 
