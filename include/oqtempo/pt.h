@@ -85,9 +85,9 @@ typedef struct {
  * accuracy was not reached), OQT_ECALLBACK, OQT_ECANCELED
  *
  * With an accuracy, tensors are built at finer and finer tolerances until the error estimate meets it; mostly
- * one or two are enough. The error was below the estimate in 19 of 20 problems of a wide grid, and at most
- * 2.4 times it (docs/theory.md, section 9). Without n_steps it is that of path_steps steps, for any system;
- * name the system and the number of steps where they are known.
+ * two or three. Over a wide grid of problems the error was below the estimate in 19 of 20 and at most 2.5
+ * times it (docs/theory.md, section 9). Without n_steps it is that of path_steps steps, without a system that
+ * of any; name both where they are known. The error of the time step is not part of it.
  *
  * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.
  * Source: squaring construction, docs/theory.md.
