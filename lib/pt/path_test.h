@@ -22,9 +22,9 @@ oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *
                           double lam, int n_threads, oqt_error *err);
 
 /**
- * The same for long runs of slow systems: paths of n_steps slots that change their leg only after multiples of
- * 2^q slots, 256 times at most. error is 0 for systems that change it faster, whose errors do not wait that
- * long. Errors of the bath are passed on.
+ * The same for long runs of slow systems: paths of n_steps slots that change their leg only after multiples
+ * of 2^q slots, 256 times at most. error is 0 for systems that change it faster, whose errors do not wait
+ * that long. Errors of the bath are passed on.
  */
 oqt_status oqt__path_test_long(double *error, const oqt_pt *pt, const oqt_bath *bath, size_t n_steps,
                                double lam, int n_threads, oqt_error *err);

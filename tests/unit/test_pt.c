@@ -9,6 +9,7 @@
 
 #include "pt/fock.h"
 #include "pt/model.h"
+#include "pt/path_test.h"
 
 enum { D_MAX = 4, LEGS_MAX = D_MAX * D_MAX, SLOTS_MAX = 4 };
 
@@ -1537,6 +1538,69 @@ static oqt_status build_and_destroy(void *ctx)
     return st;
 }
 
+struct long_test {
+    const oqt_pt *pt;
+    const oqt_bath *bath;
+};
+
+static oqt_status run_long_test(void *ctx)
+{
+    const struct long_test *t = ctx;
+    double error;
+
+    return oqt__path_test_long(&error, t->pt, t->bath, 5000, 0.999, 1, NULL);
+}
+
+/* With stays as long as the run, the long test sees the four constant paths. */
+START_TEST(the_long_path_test_sees_constant_paths_to_their_end)
+{
+    enum { STEPS = 5000 };
+    oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_complex eta[STEPS], *legs;
+    struct long_test test = {NULL, bath};
+    double error, worst = 0.0, sum = 0.0, exponent = 0.0;
+    double complex x[64] = {1.0}, y[64];
+    oqt_error err = {0};
+    oqt_pt *pt;
+
+    opt.tolerance = 1e-2;
+    opt.path_rate = 0.1;
+    pt = new_pt(bath, 2, half_sigma_z, 0.0731, &opt);
+    ck_assert_uint_le(info_of(pt).bond_dimension, 64);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, STEPS, NULL, 0, &err), err);
+    legs = all_legs(pt);
+    /* leg (0,1): om = 1, sp = 0; the exponent after k slots is E(k) = sum_{j<k} (k - j) eta_j */
+    for (size_t k = 0; k < STEPS; k++) {
+        size_t n = info_of(pt).bond_dimension;
+
+        for (size_t j = 0; j < n; j++) {
+            y[j] = 0.0;
+            for (size_t i = 0; i < n; i++)
+                y[j] += x[i] * to_c99(legs[n * n + i * n + j]);
+        }
+        memcpy(x, y, sizeof x);
+        sum += eta[k].re;
+        exponent += sum;
+        if ((k + 1) % 32 == 0) /* the unit of 5000 steps */
+            worst = fmax(worst, cabs(x[0] - exp(-exponent)));
+    }
+    ASSERT_OK(oqt__path_test_long(&error, pt, bath, STEPS, 1.0, 1, &err), err);
+    ck_assert_double_gt(worst, 1e-4);
+    /* two of four paths have no error; not all units are looked at */
+    ck_assert_msg(error <= worst / sqrt(2.0) * 1.0001 && error > worst / 3.0, "%.3e, by hand %.3e", error,
+                  worst);
+    /* a fast system is not looked at */
+    ASSERT_OK(oqt__path_test_long(&error, pt, bath, STEPS, 0.9, 1, &err), err);
+    ck_assert_double_eq(error, 0.0);
+    test.pt = pt;
+    ck_assert_uint_ge(check_every_allocation(run_long_test, &test), 8);
+    free(legs);
+    oqt_pt_destroy(pt);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 START_TEST(every_allocation_of_a_build_may_fail)
 {
     oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
@@ -1953,6 +2017,7 @@ int main(void)
 
     tc = tcase_create("failures");
     tcase_add_test(tc, a_build_can_be_canceled_at_every_call);
+    tcase_add_test(tc, the_long_path_test_sees_constant_paths_to_their_end);
     tcase_add_test(tc, every_allocation_of_a_build_may_fail);
     tcase_add_test(tc, every_allocation_around_files_may_fail);
     tcase_add_test(tc, scaling_the_coupling_against_the_bath_changes_nothing);
