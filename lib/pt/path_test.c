@@ -141,8 +141,8 @@ static oqt_complex exponent(const struct test *test, const struct path *path, si
 /* ---- the tensor ---- */
 
 /* y = x (re + i sign im); x and y are a real and an imaginary part. */
-static void apply(double *y_re, double *y_im, const double *x_re, const double *x_im, const oqt__slot *slot,
-                  size_t cls, double sign)
+OQT__SIMD static void apply(double *restrict y_re, double *restrict y_im, const double *x_re,
+                            const double *x_im, const oqt__slot *slot, size_t cls, double sign)
 {
     const double *re = oqt__slot_real(slot, cls), *im = oqt__slot_imag(slot, cls);
     size_t n = slot->right;
