@@ -22,7 +22,7 @@ import types
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 PEERS = ["oqupy", "itebd", "ace"]
 LIMITS = ["1e-02", "1e-03", "1e-04"]
-N_ETA = 2048
+N_ETA = 4096
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
