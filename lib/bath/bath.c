@@ -4,6 +4,7 @@
 #include "core/core.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -353,7 +354,7 @@ static oqt_status evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__re
 static oqt_status at_times(oqt__request *req, oqt__want want, size_t n, const double *t, int n_threads,
                            oqt_error *err)
 {
-    *req = (oqt__request){.want = want, .n = n, .t = t, .n_threads = n_threads};
+    *req = (oqt__request){.want = want, .n = n, .t = t, .efolds = OQT__EFOLDS, .n_threads = n_threads};
     for (size_t i = 0; i < n; i++) {
         oqt_status st = check_not_negative(t[i], "time", err);
 
@@ -401,7 +402,7 @@ struct oqt__memory {
 };
 
 oqt_status oqt__memory_create(oqt__memory **out, const oqt_bath *bath, double dt, uint64_t k_max,
-                              int n_threads, oqt_error *err)
+                              double accuracy, int n_threads, oqt_error *err)
 {
     oqt_status st = check_positive(dt, "time step", err);
     oqt__memory *memory;
@@ -419,6 +420,7 @@ oqt_status oqt__memory_create(oqt__memory **out, const oqt_bath *bath, double dt
                                  .k_max = k_max,
                                  .t_min = dt,
                                  .t_max = ((double)k_max + 1.0) * dt,
+                                 .efolds = fmin(3.0 - log(accuracy), OQT__EFOLDS),
                                  .n_threads = n_threads};
     memory->has_nodes = bath->kind <= OQT__BATH_MODES;
     if (memory->has_nodes && (st = oqt__nodes_create(&memory->nodes, bath, &memory->req, err)) != OQT_OK) {
@@ -475,7 +477,7 @@ oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_
     for (size_t i = 0; k && i < n; i++)
         if (k[i] > k_max)
             k_max = k[i];
-    st = oqt__memory_create(&memory, bath, dt, k_max, n_threads, err);
+    st = oqt__memory_create(&memory, bath, dt, k_max, DBL_EPSILON / 2.0, n_threads, err);
     if (st == OQT_OK && n > 0)
         st = oqt__memory_eta(eta, memory, n, k, err);
     oqt__memory_destroy(memory);

@@ -62,6 +62,7 @@ typedef struct {
     double t_min;      /* shortest and longest time that enters */
     double t_max;
     bool has_zero; /* step: eta_0 is among the wanted */
+    double efolds; /* of quadratures that leave a relative error of exp(3 - efolds) */
     int n_threads; /* as of the public functions      */
 } oqt__request;
 
@@ -69,6 +70,9 @@ static inline uint64_t oqt__request_k(const oqt__request *req, size_t i)
 {
     return req->k ? req->k[i] : (uint64_t)i;
 }
+
+/** For rounding errors only. */
+#define OQT__EFOLDS 40.0
 
 /** Fill out[0 .. n-1]; on failure its content is arbitrary. */
 oqt_status oqt__panels_evaluate(oqt_complex *out, const oqt_bath *bath, const oqt__request *req,
@@ -104,8 +108,12 @@ typedef struct {
     double complex *v, *plus, *minus;
     double complex tail_plus, tail_minus; /* weights of v = 0, for nodes too slow to be resolved */
 
-    /* Moments sum_{i<j} a_i (-i v_i)^m / m! of all nodes before the j-th, of plus then of minus; or NULL. */
+    double decayed; /* nodes that have lost so many e-folds against the slowest are left out */
+
+    /* Moments sum_{i<j} a_i (-i v_i)^m / m! of all nodes before the j-th, of plus then of minus; or NULL.
+     * Then also |v|. */
     double complex *moments;
+    double *size;
 
     /* For many multiples k of one time step, or NULL: exp(-i v_j dt d 16^p) in row 16 p + d, n real parts,
      * then n imaginary ones; after n_digits of these 16 rows each, two rows with plus and minus. */
@@ -137,7 +145,7 @@ void oqt__nodes_release(oqt__nodes *nodes);
 
 /** Nodes for times between t_min and t_max. */
 oqt_status oqt__contour_build(oqt__nodes *nodes, const oqt_bath *bath, double t_min, double t_max,
-                              oqt_error *err);
+                              double efolds, oqt_error *err);
 
 /** The set `far` of a Drude-Lorentz or Lorentzian bath of positive temperature. */
 oqt_status oqt__matsubara_build(oqt__nodes *nodes, const oqt_bath *bath, oqt_error *err);

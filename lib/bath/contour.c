@@ -19,8 +19,8 @@
 
 static const double PI = 3.14159265358979323846;
 
-/* The upper end is where the weights have fallen by exp(-FALLEN). */
-static const double NEGLIGIBLE = 1e-18, FALLEN = 50.0;
+/* The upper end is where the weights have fallen by so many e-folds more than the error has. */
+static const double BEYOND = 10.0;
 
 /* The exponent of |w| J(w) at small w. */
 static double low_exponent(const oqt_bath *bath)
@@ -30,11 +30,11 @@ static double low_exponent(const oqt_bath *bath)
 
 /* The step of the trapezoidal rule for singularities at the angle d. On the edge of the strip towards the
  * real axis exp(-iwt) no longer decays; at a small angle below it the integral is larger than C(t) by that
- * angle to the power -(1 + zeta), hence the exponent in it. The error that remains is about 1e-15 relative.
- */
-static double log_step(const oqt_bath *bath, double d)
+ * angle to the power -(1 + zeta), hence the exponent in it. With 40 e-folds the error that remains is about
+ * 1e-15 relative. */
+static double log_step(const oqt_bath *bath, double d, double efolds)
 {
-    return 2.0 * PI * d / fmax(40.0, 34.0 + 3.3 * low_exponent(bath));
+    return 2.0 * PI * d / fmax(efolds, efolds - 6.0 + 3.3 * low_exponent(bath));
 }
 
 static double slowest_scale(const oqt_bath *bath, double t_max)
@@ -52,9 +52,9 @@ static double slowest_scale(const oqt_bath *bath, double t_max)
 
 /* Nodes below this share of the slowest scale act as one at w = 0. Their weights are a power of w, that of J
  * less one at T > 0, up to a relative error of the order of that share. */
-static double slow_share(const oqt_bath *bath)
+static double slow_share(const oqt_bath *bath, double efolds)
 {
-    return pow(NEGLIGIBLE, 1.0 / low_exponent(bath));
+    return exp(-(efolds + 1.5) / low_exponent(bath));
 }
 
 /* coth(w/2T), 1 at T = 0. */
@@ -82,10 +82,11 @@ static void add_low_tail(oqt__node_set *set, const oqt_bath *bath, double h)
 /* ---- the arc of a hard cutoff ---- */
 
 /* Two sets, each measured from its end of the arc, since times of the order 1/|v| are resolved at both. */
-static oqt_status build_arc(oqt__nodes *nodes, const oqt_bath *bath, double t_max, oqt_error *err)
+static oqt_status build_arc(oqt__nodes *nodes, const oqt_bath *bath, double t_max, double efolds,
+                            oqt_error *err)
 {
-    const double wc = bath->cutoff, theta = 0.25 * PI, h = log_step(bath, theta);
-    const double low = log(slow_share(bath) * slowest_scale(bath, t_max) / wc);
+    const double wc = bath->cutoff, theta = 0.25 * PI, h = log_step(bath, theta, efolds);
+    const double low = log(slow_share(bath, efolds) * slowest_scale(bath, t_max) / wc);
     const double high = log(1e-10 * (t_max > 0.0 ? fmin(1.0, 1.0 / (wc * t_max)) : 1.0));
     const size_t n_low = (size_t)ceil(-low / h) + 1, n_high = (size_t)ceil(-high / h);
     oqt__node_set *a = &nodes->near[0], *b = &nodes->near[1];
@@ -115,8 +116,8 @@ static oqt_status build_arc(oqt__nodes *nodes, const oqt_bath *bath, double t_ma
 /* ---- the ray of everything else ---- */
 
 /* Where the ray of a soft power law may end: |w J| = x^(1+zeta) exp(-x cos theta), or with a Gaussian
- * exp(-x^2 cos 2 theta), x = |w|/wc, has fallen by exp(-FALLEN) from its maximum. */
-static double soft_end(const oqt_bath *bath, double theta)
+ * exp(-x^2 cos 2 theta), x = |w|/wc, has fallen enough from its maximum. */
+static double soft_end(const oqt_bath *bath, double theta, double efolds)
 {
     const double p = 1.0 + bath->exponent, q = bath->form == OQT_CUTOFF_GAUSSIAN ? 2.0 : 1.0;
     const double c = cos(q * theta), x_top = pow(p / (q * c), 1.0 / q);
@@ -125,18 +126,18 @@ static double soft_end(const oqt_bath *bath, double theta)
 
     do
         x *= 1.125;
-    while (p * log(x) - c * pow(x, q) > top - FALLEN);
+    while (p * log(x) - c * pow(x, q) > top - (efolds + BEYOND));
     return x * bath->cutoff;
 }
 
 /* A rational J only decays algebraically. w J/w, the integrand of the term of eta that decays least, has
  * fallen enough after 20 decades; but C(t) of Drude-Lorentz, J = O(1/w), relies on exp(-iwt) at short
  * times. */
-static double rational_end(const oqt_bath *bath, double theta, double t_min)
+static double rational_end(const oqt_bath *bath, double theta, double t_min, double efolds)
 {
     double end = 1e20 * fmax(bath->frequency, bath->width);
 
-    return t_min > 0.0 ? fmax(end, 2.0 * FALLEN / (t_min * sin(theta))) : end;
+    return t_min > 0.0 ? fmax(end, 2.0 * (efolds + BEYOND) / (t_min * sin(theta))) : end;
 }
 
 /* A sharp Lorentzian has its pole W - i gamma/2 between the real axis and the ray: a node of its own with
@@ -155,7 +156,7 @@ static oqt_status add_pole(oqt__nodes *nodes, const oqt_bath *bath, double compl
 }
 
 static oqt_status build_ray(oqt__nodes *nodes, const oqt_bath *bath, double t_min, double t_max,
-                            oqt_error *err)
+                            double efolds, oqt_error *err)
 {
     double theta = 0.25 * PI, d = 0.25 * PI, end;
     double complex pole = 0.0;
@@ -176,9 +177,11 @@ static oqt_status build_ray(oqt__nodes *nodes, const oqt_bath *bath, double t_mi
             theta = d = 0.5 * angle;
         }
     }
-    end = bath->kind == OQT__BATH_POWER_LAW ? soft_end(bath, theta) : rational_end(bath, theta, t_min);
+    end = bath->kind == OQT__BATH_POWER_LAW ? soft_end(bath, theta, efolds)
+                                            : rational_end(bath, theta, t_min, efolds);
 
-    const double h = log_step(bath, d), start = log(slow_share(bath) * slowest_scale(bath, t_max));
+    const double h = log_step(bath, d, efolds),
+                 start = log(slow_share(bath, efolds) * slowest_scale(bath, t_max));
     const size_t n = (size_t)ceil((log(end) - start) / h) + 1;
 
     nodes->n_near = 1;
@@ -193,9 +196,9 @@ static oqt_status build_ray(oqt__nodes *nodes, const oqt_bath *bath, double t_mi
 }
 
 oqt_status oqt__contour_build(oqt__nodes *nodes, const oqt_bath *bath, double t_min, double t_max,
-                              oqt_error *err)
+                              double efolds, oqt_error *err)
 {
     if (bath->kind == OQT__BATH_POWER_LAW && bath->form == OQT_CUTOFF_HARD)
-        return build_arc(nodes, bath, t_max, err);
-    return build_ray(nodes, bath, t_min, t_max, err);
+        return build_arc(nodes, bath, t_max, efolds, err);
+    return build_ray(nodes, bath, t_min, t_max, efolds, err);
 }

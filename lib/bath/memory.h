@@ -9,9 +9,10 @@
 typedef struct oqt__memory oqt__memory;
 
 /** Prepare for coefficients eta_k, k <= k_max; what depends on neither k is computed once. The bath is
- *  borrowed. n_threads: as of oqt_bath_eta, for all requests. */
+ *  borrowed. accuracy: of the coefficients of a built-in density, relative to the first of them; less than
+ * that of rounding takes less time. n_threads: as of oqt_bath_eta, for all requests. */
 oqt_status oqt__memory_create(oqt__memory **out, const oqt_bath *bath, double dt, uint64_t k_max,
-                              int n_threads, oqt_error *err);
+                              double accuracy, int n_threads, oqt_error *err);
 void oqt__memory_destroy(oqt__memory *memory);
 
 /** Whether the bath consists of undamped modes, and never forgets. */

@@ -15,8 +15,8 @@
 #include <math.h>
 
 /* Nodes with |v| t below SMALL_PHASE are summed through their moments: SMALL_PHASE^9 / 9! < 1e-17. Nodes that
- * have decayed by exp(-DECAYED) against the slowest are left out. */
-static const double SMALL_PHASE = 0.05, DECAYED = 60.0;
+ * have decayed by so many e-folds more than the error has, against the slowest, are left out. */
+static const double SMALL_PHASE = 0.05, BEYOND = 20.0;
 
 bool oqt__node_set_alloc(oqt__node_set *set, size_t n)
 {
@@ -35,6 +35,7 @@ static void release_set(oqt__node_set *set)
 {
     oqt__free(set->v);
     oqt__free(set->moments);
+    oqt__free(set->size);
     oqt__free(set->power);
 }
 
@@ -88,7 +89,7 @@ static size_t n_small(const oqt__node_set *set, double t)
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
 
-        if (cabs(set->v[mid]) * t < SMALL_PHASE)
+        if (set->size[mid] * t < SMALL_PHASE)
             lo = mid + 1;
         else
             hi = mid;
@@ -105,7 +106,7 @@ static size_t n_alive(const oqt__node_set *set, double t)
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
 
-        if ((cimag(set->v[mid]) - slowest) * t < -DECAYED)
+        if ((cimag(set->v[mid]) - slowest) * t < -set->decayed)
             hi = mid;
         else
             lo = mid + 1;
@@ -272,18 +273,20 @@ static bool add_moments(oqt__node_set *set)
     const size_t row = 2 * OQT__N_MOMENTS;
     double complex *m = oqt__calloc(set->n + 1, row * sizeof *m);
 
-    if (!m)
+    set->moments = m;
+    set->size = oqt__doubles(set->n);
+    if (!m || !set->size)
         return false;
     for (size_t j = 0; j < set->n; j++) {
         double complex power = 1.0, step = CMPLX(cimag(set->v[j]), -creal(set->v[j]));
 
+        set->size[j] = cabs(set->v[j]);
         for (size_t i = 0; i < OQT__N_MOMENTS; i++) {
             m[(j + 1) * row + i] = m[j * row + i] + power * set->plus[j];
             m[(j + 1) * row + OQT__N_MOMENTS + i] = m[j * row + OQT__N_MOMENTS + i] + power * set->minus[j];
             power *= step / (double)(i + 1);
         }
     }
-    set->moments = m;
     return true;
 }
 
@@ -370,7 +373,7 @@ static oqt_status prepare(oqt__nodes *nodes, const oqt_bath *bath, const oqt__re
 
     if (bath->kind == OQT__BATH_MODES)
         return build_modes(nodes, bath, err);
-    if ((st = oqt__contour_build(nodes, bath, req->t_min, req->t_max, err)) != OQT_OK)
+    if ((st = oqt__contour_build(nodes, bath, req->t_min, req->t_max, req->efolds, err)) != OQT_OK)
         return st;
     if (bath->kind != OQT__BATH_POWER_LAW && bath->temperature > 0.0 && req->want != OQT__WANT_ETA)
         return oqt__matsubara_build(nodes, bath, err);
@@ -393,6 +396,9 @@ oqt_status oqt__nodes_create(oqt__nodes *nodes, const oqt_bath *bath, const oqt_
 
     if (st != OQT_OK)
         goto done;
+    for (size_t i = 0; i < next.n_near; i++)
+        next.near[i].decayed = req->efolds + BEYOND;
+    next.far.decayed = req->efolds + BEYOND;
     if (req->want == OQT__WANT_STEP) {
         next.eta_0 = eta_at(&next, req->dt);
         for (size_t i = 0; i < next.n_near; i++)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-    N_DENSE = 12,     /* first indices taken one by one            */
-    PER_DECADE = 10,  /* then so many for each decade              */
+    N_DENSE = 8,      /* first indices taken one by one            */
+    PER_DECADE = 8,   /* then so many for each decade              */
     MAX_DENSITY = 8,  /* or up to so many times as many of both    */
     MIN_MEMORY = 128, /* steps                                     */
     MAX_MEMORY = 1 << 20,

@@ -20,8 +20,8 @@ struct oqt_pt {
     size_t chi;
     double *f; /* n_class x 2 x chi x chi: real and imaginary part of each class, the factor of
                   the slot with itself included; past on the left, boundary vectors e_0      */
-    /* Scalars outside the tensor: sum_{j <= n} eta_j, exact for n < n_slope; for later n the imaginary part
-     * goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
+    /* Scalars outside the tensor: sum_{j <= n} eta_j, for n < n_slope from the bath; for later n the
+     * imaginary part goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
     size_t n_slope;
     oqt_complex *slope;
     size_t n_tail;

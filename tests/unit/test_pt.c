@@ -339,7 +339,7 @@ static oqt_status model_of_bath(oqt__state_space *model, double *fit_error, cons
                                 const oqt__legs *legs, size_t n_steps, double tol, oqt_error *err)
 {
     oqt__memory *memory = NULL;
-    oqt_status st = oqt__memory_create(&memory, bath, dt, oqt__memory_limit(n_steps) + 2, 0, err);
+    oqt_status st = oqt__memory_create(&memory, bath, dt, oqt__memory_limit(n_steps) + 2, 1e-16, 0, err);
 
     if (st == OQT_OK)
         st = oqt__memory_model(model, fit_error, memory, legs, n_steps, tol, err);
@@ -560,9 +560,9 @@ static void check_structure(const oqt_pt *pt)
     free(legs);
 }
 
-/* One slot is exact. Beyond, the worst of all paths jumps at every slot; the metric takes such paths for rare
- * and leaves larger errors on them than on a trajectory: up to 46 times the tolerance in these cases, on four
- * slots.
+/* One slot is as exact as memory coefficients are, 1e-6 of the tolerance. Beyond, the worst of all paths
+ * jumps at every slot; the metric takes such paths for rare and leaves larger errors on them than on a
+ * trajectory: up to 46 times the tolerance in these cases, on four slots.
  */
 START_TEST(short_paths_have_the_exact_functional)
 {
@@ -575,7 +575,7 @@ START_TEST(short_paths_have_the_exact_functional)
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (double tol = 1e-4; tol > 1e-7; tol *= 1e-2) {
-            static const double limit[SLOTS_MAX + 1] = {0.0, 0.0, 20.0, 50.0, 100.0}; /* in tolerances */
+            static const double limit[SLOTS_MAX + 1] = {0.0, 1e-6, 20.0, 50.0, 100.0}; /* in tolerances */
             oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
             oqt_complex coupling[9];
             oqt_pt *pt;
@@ -933,8 +933,8 @@ START_TEST(factors_are_partial_sums_and_go_on_by_the_model)
     ASSERT_OK(oqt_bath_eta(eta, bath, 0.0731, FAR + 1, NULL, 0, &err), err);
     for (size_t n = 0; n <= FAR; n++) {
         sum += eta[n].im;
-        if (n < KNOWN) /* the same sums, perhaps in another order */
-            ck_assert_double_eq_tol(phase_of_leg(pt, n, 2), -sum, 1e-15);
+        if (n < KNOWN) /* the same sums, of coefficients that are good to 1e-6 of the tolerance */
+            ck_assert_double_eq_tol(phase_of_leg(pt, n, 2), -sum, 1e-11);
         else if (n % 100 == 0 || n < KNOWN + 150) /* each eta_k of the model is right to 1e-2 tolerance; sums
                                                      of them stay within three times that */
             ck_assert_double_eq_tol(phase_of_leg(pt, n, 2), -sum, 3e-7);
