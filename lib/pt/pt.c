@@ -22,7 +22,7 @@ static const double TOLERANCE_MIN = 1e-12, ACCURACY_MIN = 1e-8;
 static const double FIRST_SHARE = 0.03;
 
 /* How much faster paths become where states are too many, and how often. */
-static const double FASTER = 4.0;
+static const double FASTER = 2.5;
 
 enum {
     PATH_STEPS_DEFAULT = 128,
@@ -30,7 +30,7 @@ enum {
     MAX_BOND_DEFAULT = 640,
     MAX_BOND_LIMIT = 1 << 20,
     MAX_BUILDS = 10,
-    MAX_FASTER = 2
+    MAX_FASTER = 3
 };
 
 void oqt_pt_destroy(oqt_pt *pt)
