@@ -346,7 +346,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                          : tol > 1.1e-8 ? 8
                                                         : 16,
                                .n_squarings = tol > 1.1e-5 ? 4
-                                              : tol > 4e-7 ? 5
+                                              : tol > 7e-7 ? 5
                                                            : 6,
                                .presel = tol > 0.9e-4 ? 0.5 : 0.3,
                                .max_bond = opt->max_bond == 0               ? MAX_BOND_DEFAULT
