@@ -20,12 +20,12 @@ static const uint64_t LATE = (uint64_t)1 << 63;
 typedef struct {
     oqt__stepper stepper;
     size_t d, bonds;
-    size_t n;             /* steps of the period: n_period, or twice as many           */
-    double *next;         /* n x d^4: from before step k - 1 .. to before step k       */
-    double *half;         /* n_period x d^4                                            */
-    double *y;            /* scratch                                                   */
-    double *leave;        /* d^4, and scratch of twice that */
-    oqt_complex *factors; /* n_pt x d^2                     */
+    size_t n;             /* steps of the period: n_period, or twice as many              */
+    double *next;         /* n x d^4: matrix of the system before each step               */
+    double *half;         /* n_period x d^4: propagators over half a step                 */
+    double *leave;        /* 2 x d^4: that after a step, and scratch                      */
+    double *y;            /* scratch of an augmented state                                */
+    oqt_complex *factors; /* n_pt x d^2                                                   */
     int n_threads;
     const oqt_progress *progress;
     size_t n_applied, max_applied;
