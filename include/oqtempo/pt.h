@@ -1,8 +1,9 @@
 /* oqtempo/pt.h - process tensors: the influence of one bath on one coupling operator, as a matrix product.
  *
  * F(a_0 .. a_{N-1}) = e_0^T f_{a_0} f_{a_1} .. f_{a_{N-1}} e_0 times the scalars of oqt_pt_leg_factors, where
- * a = i d + j is a pair of eigenstates of the coupling and e_0 the first unit vector. The same f_a serve
- * every step, so a tensor has no length unless it says so (oqt_pt_info::n_steps).
+ * a = i d + j is a pair of eigenstates of the coupling and e_0 the first unit vector. e_0 closes the product
+ * behind every step. A uniform tensor has the same f_a at every step and no length; a finite one covers
+ * oqt_pt_info::n_steps steps, and its f_a are rectangular, with a bond of 1 at both ends.
  *
  * A finished oqt_pt is immutable and may be shared between threads.
  */
@@ -19,9 +20,10 @@ typedef struct oqt_pt oqt_pt;
 
 /** How a process tensor is made. */
 typedef enum {
-    OQT_PT_AUTO = 0,     /* dephasing if the system given commutes with the coupling, else uniform      */
-    OQT_PT_UNIFORM = 1,  /* full memory, any number of steps, any system                                */
-    OQT_PT_DEPHASING = 2 /* closed form; only for systems that commute with the coupling, n_steps steps */
+    OQT_PT_AUTO = 0,      /* dephasing if the system given commutes with the coupling, else uniform      */
+    OQT_PT_UNIFORM = 1,   /* full memory, any number of steps, any system                                */
+    OQT_PT_DEPHASING = 2, /* closed form; only for systems that commute with the coupling, n_steps steps */
+    OQT_PT_TEMPO = 3      /* finite: n_steps steps, any system, the memory cut off if wanted            */
 } oqt_pt_method;
 
 /** Options of oqt_pt_create; set with OQT_PT_OPTIONS_INIT, then change what is wanted. */
@@ -36,15 +38,20 @@ typedef struct {
                        that long; baths that never forget need it                             */
     double
         path_rate; /* rate at which paths change legs (half the spectral width of H, say); 0: from system  */
-    size_t max_bond; /* limit of the bond; 0: 640  */
-    int n_threads;   /* 0: OpenMP's default                                                              */
+    size_t max_bond;     /* limit of the bond; 0: 640  */
+    size_t memory_steps; /* of OQT_PT_TEMPO: slots farther apart than this many steps (dkmax) do not feel each
+                            other; 0: full memory                                                     */
+    double
+        added_correlation_time; /* of OQT_PT_TEMPO: correlations beyond memory_steps, up to this time
+                                   farther, count for the oldest slot that is kept; infinity: all of them */
+    int n_threads; /* 0: OpenMP's default                                                              */
     oqt_progress progress;
     double accuracy; /* wanted error of elements of density matrices, from 1e-8 to below 1: the tolerance is
                         then chosen to meet it, whatever it says above; 0: use the tolerance              */
 } oqt_pt_options;
 #define OQT_PT_OPTIONS_INIT                                                                                  \
     {                                                                                                        \
-        sizeof(oqt_pt_options), OQT_PT_AUTO, 1e-6, NULL, 0, 0.0, 0, 0, {NULL, NULL}, 0.0                     \
+        sizeof(oqt_pt_options), OQT_PT_AUTO, 1e-6, NULL, 0, 0.0, 0, 0, 0.0, 0, {NULL, NULL}, 0.0             \
     }
 
 /** What a process tensor is and how good it is. */
@@ -52,15 +59,16 @@ typedef struct {
     oqt_pt_method method; /* how it was made, never OQT_PT_AUTO                                         */
     size_t dimension;     /* of the system, d                                                           */
     double dt;
-    size_t n_steps; /* steps it covers; SIZE_MAX: any number                                      */
-    size_t bond_dimension;
+    size_t n_steps;        /* steps it covers; SIZE_MAX: any number                                      */
+    size_t bond_dimension; /* the largest of all steps                                            */
     double tolerance;
     double path_rate;
     size_t n_modes; /* order of the state-space model of the memory                               */
     size_t n_squarings;
     double fit_error;        /* largest |eta_k - model| times the mean square of o_i - o_j, off the samples */
     double discarded_weight; /* sum of squares of dropped singular values, weighted to the final coupling  */
-    double path_error;       /* path test: rms over random paths of |F - exact|, largest over their length */
+    double path_error;       /* path test: rms over random paths of |F - exact|, largest over their length;
+                                exact within the cut memory if there is one                              */
     size_t path_steps;       /* length of those paths                                                      */
     int state_limit_hit;     /* 1 if max_bond cut off states above the tolerance                           */
     double flops; /* floating-point operations of its products and decompositions, about; 0: unknown */
@@ -68,6 +76,10 @@ typedef struct {
                               of steps where paths are shorter; at least 60 fit errors. 0: closed form   */
     double accuracy;       /* what the options asked for                                                 */
     size_t n_builds;       /* tensors built to meet it; it and the two above are 0 in a tensor from a file */
+    size_t memory_steps;   /* as in the options: 0 if the memory is full                                 */
+    double added_correlation_time;
+    double cutoff_error; /* of a cut memory: as path_error, of the cut functional against the full one; that
+                            of a tensor is then about the sum of both                                  */
 } oqt_pt_info;
 
 /**
@@ -80,7 +92,8 @@ typedef struct {
  *                       than 1e-11 of the largest one count as equal
  * @param[in]  dt        time step, > 0
  * @param[in]  opt       NULL for defaults
- * @return OQT_OK, OQT_EINVAL (also a bath with undamped modes without a number of steps), OQT_ENOMEM,
+ * @return OQT_OK, OQT_EINVAL (also OQT_PT_TEMPO, or a bath with undamped modes,
+ *         without a number of steps), OQT_ENOMEM,
  *         OQT_ERANGE, OQT_ECONV (the memory does not fit a small model, the tensor is useless, or the
  * accuracy was not reached), OQT_ECALLBACK, OQT_ECANCELED
  *
@@ -90,10 +103,28 @@ typedef struct {
  * of any; name both where they are known. The error of the time step is not part of it.
  *
  * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.
- * Source: squaring construction, docs/theory.md.
+ * Cost (finite): log2(n_steps) products of O(bond^3) for each of up to n_steps slots.
+ * Source: squaring construction, and products of rows, docs/theory.md.
  */
 OQT_API oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
                                  double dt, const oqt_pt_options *opt, oqt_error *err);
+
+/**
+ * A copy of a process tensor with smaller bonds.
+ *
+ * @param[out] out        destroy with oqt_pt_destroy; unchanged on failure
+ * @param[in]  pt         made by any method
+ * @param[in]  tolerance  as in oqt_pt_options; states of a weight up to it are dropped
+ * @param[in]  max_bond   limit of the bond; 0: none
+ * @param[in]  n_threads  0: OpenMP's default
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV
+ *
+ * The trace stays exact. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
+ * two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of a
+ * finite tensor, some hundred times O(bond^3) for a uniform one.
+ */
+OQT_API oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, size_t max_bond,
+                                   int n_threads, oqt_error *err);
 
 /** Free a process tensor; NULL is fine. */
 OQT_API void oqt_pt_destroy(oqt_pt *pt);
@@ -105,12 +136,20 @@ OQT_API void oqt_pt_get_info(oqt_pt_info *out, const oqt_pt *pt);
 OQT_API void oqt_pt_eigenbasis(double *values, oqt_complex *vectors, const oqt_pt *pt);
 
 /**
- * The matrix f_a of one leg, bond x bond, the past on the left (row) side.
+ * Bonds on the two sides of one step.
  *
- * @param[in] leg  a = i d + j < d^2, in the eigenbasis of the coupling
+ * @return OQT_OK or OQT_EINVAL (step beyond oqt_pt_info::n_steps)
+ */
+OQT_API oqt_status oqt_pt_bonds(size_t *left, size_t *right, const oqt_pt *pt, uint64_t step, oqt_error *err);
+
+/**
+ * The matrix f_a of one step and leg, left bond x right bond, the past on the left (row) side.
+ *
+ * @param[in] step  below oqt_pt_info::n_steps; all steps of a uniform tensor are the same
+ * @param[in] leg   a = i d + j < d^2, in the eigenbasis of the coupling
  * @return OQT_OK or OQT_EINVAL
  */
-OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oqt_error *err);
+OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step, size_t leg, oqt_error *err);
 
 /**
  * The d^2 scalars that multiply the legs of one step.

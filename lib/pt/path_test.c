@@ -24,16 +24,6 @@ static const double SHORTEST_STAY = 0.1;
 /* Room for powers of the tensor; where they do not fit, pieces are run in several products. */
 static const size_t POWER_BYTES = (size_t)64 << 20;
 
-struct piece {
-    size_t leg, start;
-    unsigned log2_length;
-};
-
-struct path {
-    size_t n;            /* pieces                 */
-    struct piece *piece; /* at most one for a slot */
-};
-
 /* What all paths share. */
 struct test {
     const oqt_pt *pt;
@@ -58,15 +48,15 @@ static unsigned log2_floor(size_t n)
     return j;
 }
 
-static void add_piece(struct path *path, size_t leg, size_t *slot, unsigned log2_length)
+static void add_piece(struct oqt__path *path, size_t leg, size_t *slot, unsigned log2_length)
 {
-    path->piece[path->n++] = (struct piece){leg, *slot, log2_length};
+    path->piece[path->n++] = (struct oqt__piece){leg, *slot, log2_length};
     *slot += (size_t)1 << log2_length;
 }
 
 /* A stay of `length` slots: pieces that end at s, 2 s, 3 s, 4 s, 6 s, 8 s, 12 s, .. and what is left. The
  * error is looked at after each, so the first are short against the stay or against the path. */
-static void add_stay(struct path *path, size_t leg, size_t *slot, size_t length, size_t n_slots)
+static void add_stay(struct oqt__path *path, size_t leg, size_t *slot, size_t length, size_t n_slots)
 {
     size_t start = *slot, first = length / 2 < n_slots / CHECKS ? length / 2 : n_slots / CHECKS;
     unsigned least = log2_floor(first > 0 ? first : 1);
@@ -93,8 +83,8 @@ static size_t draw_stay(double lam, size_t most, uint64_t *seed)
     return low < most ? low : most;
 }
 
-static void draw_path(struct path *path, size_t n_slots, size_t n_legs, size_t first, double lam,
-                      uint64_t seed)
+void oqt__path_draw(struct oqt__path *path, size_t n_slots, size_t n_legs, size_t first, double lam,
+                    uint64_t seed)
 {
     size_t slot = 0, leg = first;
 
@@ -108,7 +98,7 @@ static void draw_path(struct path *path, size_t n_slots, size_t n_legs, size_t f
 /* ---- the exact functional ---- */
 
 /* Factor of the influence of piece q on piece p >= q. */
-static oqt_complex pair_sum(const struct test *test, const struct piece *p, const struct piece *q)
+static oqt_complex pair_sum(const struct test *test, const struct oqt__piece *p, const struct oqt__piece *q)
 {
     const oqt_complex *square = test->square;
     size_t s = p->start, e = s + ((size_t)1 << p->log2_length);
@@ -121,10 +111,10 @@ static oqt_complex pair_sum(const struct test *test, const struct piece *p, cons
 }
 
 /* What piece p adds to the exponent. */
-static oqt_complex exponent(const struct test *test, const struct path *path, size_t p)
+static oqt_complex exponent(const struct test *test, const struct oqt__path *path, size_t p)
 {
     const oqt__legs *legs = &test->pt->legs;
-    const struct piece *piece = path->piece;
+    const struct oqt__piece *piece = path->piece;
     double om = legs->sign[piece[p].leg] * legs->om[legs->cls[piece[p].leg]];
     oqt_complex sum = {0.0, 0.0};
 
@@ -140,7 +130,7 @@ static oqt_complex exponent(const struct test *test, const struct path *path, si
 
 /* ---- the tensor ---- */
 
-/* y = x (re + i sign im); x and y are a real and an imaginary part. */
+/* Clones for several processors must be static, or they are exported. */
 OQT__SIMD static void apply(double *restrict y_re, double *restrict y_im, const double *x_re,
                             const double *x_im, const oqt__slot *slot, size_t cls, double sign)
 {
@@ -165,8 +155,14 @@ OQT__SIMD static void apply(double *restrict y_re, double *restrict y_im, const 
     }
 }
 
+void oqt__path_apply(double *y_re, double *y_im, const double *x_re, const double *x_im,
+                     const oqt__slot *slot, size_t cls, double sign)
+{
+    apply(y_re, y_im, x_re, x_im, slot, cls, sign);
+}
+
 /* Largest |F - exact|^2 over the pieces of a path, and over those of its first half. x: 4 bonds. */
-static void run_path(double worst[2], const struct test *test, const struct path *path, double *x)
+static void run_path(double worst[2], const struct test *test, const struct oqt__path *path, double *x)
 {
     const oqt_pt *pt = test->pt;
     size_t chi = pt->info.bond_dimension, size = 2 * pt->legs.n_class * pt->chi * pt->chi;
@@ -177,7 +173,7 @@ static void run_path(double worst[2], const struct test *test, const struct path
     memset(x, 0, 2 * chi * sizeof *x);
     old[0] = 1.0;
     for (size_t p = 0; p < path->n; p++) {
-        const struct piece *piece = path->piece + p;
+        const struct oqt__piece *piece = path->piece + p;
         unsigned j = piece->log2_length < test->n_power ? piece->log2_length : (unsigned)test->n_power - 1;
         size_t end = piece->start + ((size_t)1 << piece->log2_length);
         oqt_complex more = exponent(test, path, p);
@@ -239,7 +235,7 @@ static bool sum_memory(struct test *test, const oqt_complex *eta)
 }
 
 /* The powers that the paths ask for; a tensor that lasts some steps only has none. */
-static bool prepare_powers(struct test *test, const struct path *paths, size_t n_paths)
+static bool prepare_powers(struct test *test, const struct oqt__path *paths, size_t n_paths)
 {
     const oqt_pt *pt = test->pt;
     size_t size = 2 * pt->legs.n_class * pt->chi * pt->chi;
@@ -263,7 +259,7 @@ static bool prepare_powers(struct test *test, const struct path *paths, size_t n
     return true;
 }
 
-static size_t count_paths(size_t n_legs, double lam)
+size_t oqt__path_count(size_t n_legs, double lam)
 {
     if (n_legs > MAX_PATHS)
         return MAX_PATHS;
@@ -275,10 +271,10 @@ static size_t count_paths(size_t n_legs, double lam)
 static oqt_status run_test(double error[2], struct test *test, double lam, int n_threads, oqt_error *err)
 {
     const oqt_pt *pt = test->pt;
-    size_t n = test->n_slots, n_legs = pt->d * pt->d, n_paths = count_paths(n_legs, lam);
+    size_t n = test->n_slots, n_legs = pt->d * pt->d, n_paths = oqt__path_count(n_legs, lam);
     size_t chi = pt->info.bond_dimension;
-    struct path *path = oqt__calloc(n_paths, sizeof *path);
-    struct piece *piece = oqt__calloc(n_paths * n, sizeof *piece);
+    struct oqt__path *path = oqt__calloc(n_paths, sizeof *path);
+    struct oqt__piece *piece = oqt__calloc(n_paths * n, sizeof *piece);
     double *err2 = oqt__doubles(2 * n_paths), *x = oqt__doubles(n_paths * 4 * chi), sum[2] = {0.0, 0.0};
     bool ok = path && piece && err2 && x;
 
@@ -289,7 +285,7 @@ static oqt_status run_test(double error[2], struct test *test, double lam, int n
 
         path[p].piece = piece + p * n;
         /* without a rate, stays of all lengths */
-        draw_path(&path[p], n, n_legs, first, lam > 0.0 ? lam : exp(-pow((double)n, -share)), 4711 + p);
+        oqt__path_draw(&path[p], n, n_legs, first, lam > 0.0 ? lam : exp(-pow((double)n, -share)), 4711 + p);
     }
     ok = ok && prepare_powers(test, path, n_paths);
     if (ok) {

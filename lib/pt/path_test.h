@@ -29,4 +29,47 @@ oqt_status oqt__path_test(double error[2], const oqt_pt *pt, const oqt_complex *
 oqt_status oqt__path_test_long(double *error, const oqt_pt *pt, const oqt_bath *bath, size_t n_steps,
                                double lam, int n_threads, oqt_error *err);
 
+/* ---- parts, shared with path_compare.c ---- */
+
+struct oqt__piece {
+    size_t leg, start;
+    unsigned log2_length;
+};
+
+struct oqt__path {
+    size_t n;                 /* pieces                 */
+    struct oqt__piece *piece; /* at most one for a slot */
+};
+
+/** Number of paths. */
+size_t oqt__path_count(size_t n_legs, double lam);
+
+/** A path of n_slots slots that begins on leg `first`; piece has room for n_slots of them. */
+void oqt__path_draw(struct oqt__path *path, size_t n_slots, size_t n_legs, size_t first, double lam,
+                    uint64_t seed);
+
+/** y = x (re + i sign im) with the matrices of a class; x and y are a real and an imaginary part. */
+void oqt__path_apply(double *y_re, double *y_im, const double *x_re, const double *x_im,
+                     const oqt__slot *slot, size_t cls, double sign);
+
+/* ---- path_compare.c ---- */
+
+/** A memory that ends: slots more than `steps` apart do not feel each other, and slot m feels slot m + steps
+ * by end_m instead of eta_steps. */
+typedef struct {
+    size_t steps;
+    const oqt_complex *end; /* for each m with m + steps < number of steps */
+} oqt__cutoff;
+
+/** As oqt__path_test, for a memory that ends: error is against the functional of that memory, cutoff_error
+ * the same measure of how far that one is from the full memory. cut: NULL for the full memory, cutoff_error
+ * is then not written. Slot by slot. */
+oqt_status oqt__path_test_cut(double *error, double *cutoff_error, const oqt_pt *pt, const oqt_complex *eta,
+                              const oqt__cutoff *cut, size_t n_steps, double lam, int n_threads,
+                              oqt_error *err);
+
+/** The same measure of how far two tensors with the same legs are from each other. */
+oqt_status oqt__path_distance(double *distance, const oqt_pt *a, const oqt_pt *b, size_t n_steps, double lam,
+                              int n_threads, oqt_error *err);
+
 #endif

@@ -40,6 +40,8 @@ void oqt_pt_destroy(oqt_pt *pt)
     oqt__free(pt->o);
     oqt__free(pt->u);
     oqt__legs_release(&pt->legs);
+    oqt__free(pt->bond);
+    oqt__free(pt->offset);
     oqt__free(pt->f);
     oqt__free(pt->slope);
     oqt__free(pt->tail_c);
@@ -108,6 +110,35 @@ oqt_status oqt__pt_set_unit(oqt_pt *pt, oqt_error *err)
     return OQT_OK;
 }
 
+oqt_status oqt__pt_set_bonds(oqt_pt *pt, const size_t *bond, oqt_error *err)
+{
+    size_t n = pt->info.n_steps, *offset = oqt__calloc(n + 1, sizeof *offset);
+    size_t *bonds = oqt__copy(bond, n + 1, sizeof *bonds), largest = 1;
+    double *f = NULL;
+    bool ok = true;
+
+    for (size_t k = 0; offset && bonds && k < n; k++) {
+        size_t len = 2 * pt->legs.n_class;
+
+        ok = ok && oqt__mul_size(&len, len, bond[k]) && oqt__mul_size(&len, len, bond[k + 1]) &&
+             len <= SIZE_MAX - offset[k];
+        offset[k + 1] = ok ? offset[k] + len : 0;
+        largest = bond[k + 1] > largest ? bond[k + 1] : largest;
+    }
+    if (offset && bonds && ok)
+        f = oqt__doubles(offset[n]);
+    if (!f) {
+        oqt__free(offset);
+        oqt__free(bonds);
+        return oqt__no_memory(err, "the process tensor");
+    }
+    pt->bond = bonds;
+    pt->offset = offset;
+    pt->f = f;
+    pt->chi = pt->info.bond_dimension = largest;
+    return OQT_OK;
+}
+
 /* ---- what a tensor is ---- */
 
 void oqt_pt_get_info(oqt_pt_info *out, const oqt_pt *pt)
@@ -123,15 +154,40 @@ void oqt_pt_eigenbasis(double *values, oqt_complex *vectors, const oqt_pt *pt)
         memcpy(vectors, pt->u, pt->d * pt->d * sizeof *vectors);
 }
 
-oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, size_t leg, oqt_error *err)
+static oqt_status check_step(const oqt_pt *pt, uint64_t step, oqt_error *err)
 {
+    if (pt->info.n_steps != SIZE_MAX && step >= pt->info.n_steps)
+        return oqt__fail(err, OQT_EINVAL, "process tensor covers %zu steps, step %llu asked for",
+                         pt->info.n_steps, (unsigned long long)step);
+    return OQT_OK;
+}
+
+oqt_status oqt_pt_bonds(size_t *left, size_t *right, const oqt_pt *pt, uint64_t step, oqt_error *err)
+{
+    oqt_status st = check_step(pt, step, err);
+
+    if (st != OQT_OK)
+        return st;
+    oqt__slot slot = oqt__pt_slot(pt, step);
+
+    *left = slot.left;
+    *right = slot.right;
+    return OQT_OK;
+}
+
+oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step, size_t leg, oqt_error *err)
+{
+    oqt_status st = check_step(pt, step, err);
+
+    if (st != OQT_OK)
+        return st;
     if (leg >= pt->d * pt->d)
         return oqt__fail(err, OQT_EINVAL, "leg must be below %zu, got %zu", pt->d * pt->d, leg);
-    oqt__slot slot = oqt__pt_slot(pt, 0);
+    oqt__slot slot = oqt__pt_slot(pt, step);
     const double *re = oqt__slot_real(&slot, pt->legs.cls[leg]),
                  *im = oqt__slot_imag(&slot, pt->legs.cls[leg]);
 
-    for (size_t i = 0; i < pt->chi * pt->chi; i++)
+    for (size_t i = 0; i < slot.left * slot.right; i++)
         out[i] = (oqt_complex){re[i], pt->legs.sign[leg] * im[i]};
     return OQT_OK;
 }
@@ -234,10 +290,10 @@ oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step,
 {
     oqt__blas_guard guard = {false};
     double *scratch;
+    oqt_status st = check_step(pt, step, err);
 
-    if (pt->info.n_steps != SIZE_MAX && step >= pt->info.n_steps)
-        return oqt__fail(err, OQT_EINVAL, "process tensor covers %zu steps, step %llu asked for",
-                         pt->info.n_steps, (unsigned long long)step);
+    if (st != OQT_OK)
+        return st;
     scratch = oqt__doubles(3 * pt->n_tail);
     if (!scratch)
         return oqt__no_memory(err, "leg factors");
@@ -302,7 +358,8 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
     if (opt->struct_size != sizeof *opt)
         return oqt__fail(err, OQT_EINVAL, "process-tensor options of %zu bytes, expected %zu",
                          opt->struct_size, sizeof *opt);
-    if (opt->method != OQT_PT_AUTO && opt->method != OQT_PT_UNIFORM && opt->method != OQT_PT_DEPHASING)
+    if (opt->method != OQT_PT_AUTO && opt->method != OQT_PT_UNIFORM && opt->method != OQT_PT_DEPHASING &&
+        opt->method != OQT_PT_TEMPO)
         return oqt__fail(err, OQT_EINVAL, "unknown method %d", (int)opt->method);
     if (opt->n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
@@ -320,6 +377,15 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
                          oqt_system_dimension(opt->system), d);
     if (opt->method == OQT_PT_DEPHASING && opt->n_steps == 0)
         return oqt__fail(err, OQT_EINVAL, "the closed form needs the number of steps");
+    if (opt->method == OQT_PT_TEMPO && opt->n_steps == 0)
+        return oqt__fail(err, OQT_EINVAL, "a finite process tensor needs the number of steps");
+    if (!(opt->added_correlation_time >= 0.0))
+        return oqt__fail(err, OQT_EINVAL, "added correlation time must not be negative, got %g",
+                         opt->added_correlation_time);
+    if (opt->method != OQT_PT_TEMPO && (opt->memory_steps > 0 || opt->added_correlation_time > 0.0))
+        return oqt__fail(err, OQT_EINVAL, "only a finite process tensor can have its memory cut");
+    if (opt->memory_steps == 0 && opt->added_correlation_time > 0.0)
+        return oqt__fail(err, OQT_EINVAL, "added correlation time needs a cut of the memory");
     return OQT_OK;
 }
 
@@ -424,6 +490,46 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
     return OQT_OK;
 }
 
+static oqt_status create_finite(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
+                                double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
+{
+    oqt__uniform_params par = choose_params(opt, dt, leg_rate);
+    oqt__finite_params finite = {.tolerance = par.tolerance,
+                                 .n_steps = opt->n_steps,
+                                 .memory_steps = opt->memory_steps,
+                                 .added_correlation_time = opt->added_correlation_time,
+                                 .max_bond = par.max_bond,
+                                 .lam = par.lam,
+                                 .path_lam = par.path_lam,
+                                 .path_steps = par.path_steps,
+                                 .n_threads = par.n_threads,
+                                 .progress = par.progress};
+    oqt_pt *pt = NULL;
+    oqt_status st = oqt__pt_alloc(&pt, d, coupling, dt, err);
+
+    if (st != OQT_OK)
+        return st;
+    pt->info.method = OQT_PT_TEMPO;
+    pt->info.tolerance = par.tolerance;
+    if ((st = oqt__pt_build_finite(pt, bath, &finite, err)) != OQT_OK) {
+        oqt_pt_destroy(pt);
+        return st;
+    }
+    pt->info.error_estimate = estimate_error(pt, opt->n_steps, pt->info.path_error + pt->info.cutoff_error);
+    pt->info.n_builds = 1;
+    *out = pt;
+    return OQT_OK;
+}
+
+/* A tensor of the method asked for, at the tolerance given. */
+static oqt_status create_tensor(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
+                                double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
+{
+    if (opt->method == OQT_PT_TEMPO)
+        return create_finite(out, bath, d, coupling, dt, opt, leg_rate, err);
+    return create_uniform(out, bath, d, coupling, dt, opt, leg_rate, err);
+}
+
 /* The tolerance that should just give the accuracy: errors are about proportional to it, and a tolerance ten
  * times finer costs ten times as much. */
 static double next_tolerance(double tol, double estimate, double accuracy)
@@ -455,7 +561,7 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
         bool last = n == MAX_BUILDS || next.tolerance <= TOLERANCE_MIN;
         oqt_pt_info info = {.error_estimate = 10.0 * opt->accuracy}; /* of a useless tensor */
         oqt_pt *pt = NULL;
-        oqt_status st = create_uniform(&pt, bath, d, coupling, dt, &next, leg_rate, err);
+        oqt_status st = create_tensor(&pt, bath, d, coupling, dt, &next, leg_rate, err);
 
         if (st != OQT_OK && (st != OQT_ECONV || last))
             return st;
@@ -510,7 +616,7 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
     } else if (opt->accuracy > 0.0) {
         st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
     } else {
-        st = create_uniform(out, bath, d, coupling, dt, opt, leg_rate, err);
+        st = create_tensor(out, bath, d, coupling, dt, opt, leg_rate, err);
     }
 done:
     oqt_pt_destroy(pt);

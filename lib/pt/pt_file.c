@@ -1,13 +1,15 @@
 /*
  * pt_file.c - process tensors in HDF5 files.
  *
- * Layout, version 1. A user block of 512 bytes holds a magic text, the length of the rest and its FNV-1a
+ * Layout, version 2. A user block of 512 bytes holds a magic text, the length of the rest and its FNV-1a
  * hash, so that a truncated or altered file is refused before HDF5 parses it. Then, in the root group,
  *
  *     one number each  those of oqt_pt_info, by name, and format_version
  *     coupling_values  d
  *     coupling_vectors d x d x 2 (real, imaginary)
- *     tensors          classes x 2 x bond x bond: real and imaginary part for each class of legs
+ *     tensors          classes x 2 x bond x bond: real and imaginary part for each class of legs; of a finite
+ *                      tensor one such array, classes x 2 x left bond x right bond, behind the other
+ *     bonds            n_steps + 1 bonds of a finite tensor; absent if one slot serves all steps
  *     slope            n x 2: partial sums of eta outside the tensor; absent if there are none
  *     tail_a, tail_b, tail_c  memory model that continues them; absent if there is none
  *
@@ -45,7 +47,7 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
 #include <string.h>
 #include <unistd.h>
 
-enum { USER_BLOCK = 512, FORMAT_VERSION = 1, MAX_DIMENSION = 256, MAX_RANK = 4 };
+enum { USER_BLOCK = 512, FORMAT_VERSION = 2, MAX_DIMENSION = 256, MAX_RANK = 4 };
 
 static const char MAGIC[] = "oqtempo process tensor\n";
 
@@ -181,7 +183,7 @@ struct number {
     double value;
 };
 
-enum { N_NUMBERS = 15 };
+enum { N_NUMBERS = 18 };
 
 static void numbers_of(struct number out[N_NUMBERS], const oqt_pt *pt)
 {
@@ -202,6 +204,9 @@ static void numbers_of(struct number out[N_NUMBERS], const oqt_pt *pt)
         {"path_error", i->path_error},
         {"path_steps", (double)i->path_steps},
         {"state_limit_hit", (double)i->state_limit_hit},
+        {"memory_steps", (double)i->memory_steps},
+        {"added_correlation_time", isinf(i->added_correlation_time) ? -1.0 : i->added_correlation_time},
+        {"cutoff_error", i->cutoff_error},
     };
 
     memcpy(out, list, sizeof list);
@@ -215,17 +220,22 @@ static bool is_count(double x, double limit)
 static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
 {
     static const double MANY = 9007199254740992.0; /* 2^53 */
-    static const size_t counts[] = {2, 5, 8, 9, 13, 14};
+    static const size_t counts[] = {2, 5, 8, 9, 13, 14, 15};
+    static const oqt_pt_method methods[] = {OQT_PT_UNIFORM, OQT_PT_DEPHASING, OQT_PT_TEMPO};
+    oqt_pt_method method = OQT_PT_AUTO;
 
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
         if (!is_count(n[counts[k]].value, MANY))
             return false;
-    if (n[0].value != FORMAT_VERSION || (n[1].value != OQT_PT_UNIFORM && n[1].value != OQT_PT_DEPHASING) ||
-        !(n[2].value >= 1.0) || !(n[2].value <= MAX_DIMENSION) || !(n[3].value > 0.0) ||
-        !isfinite(n[3].value) || !(n[4].value == -1.0 || is_count(n[4].value, MANY)) ||
-        !(n[5].value >= 1.0) || !(n[5].value <= 1e6))
+    for (size_t k = 0; k < sizeof methods / sizeof *methods; k++)
+        if (n[1].value == (double)methods[k])
+            method = methods[k];
+    if (n[0].value != FORMAT_VERSION || method == OQT_PT_AUTO || !(n[2].value >= 1.0) ||
+        !(n[2].value <= MAX_DIMENSION) || !(n[3].value > 0.0) || !isfinite(n[3].value) ||
+        !(n[4].value == -1.0 || (n[4].value >= 1.0 && is_count(n[4].value, MANY))) || !(n[5].value >= 1.0) ||
+        !(n[5].value <= 1e6))
         return false;
-    *i = (oqt_pt_info){.method = n[1].value == OQT_PT_UNIFORM ? OQT_PT_UNIFORM : OQT_PT_DEPHASING,
+    *i = (oqt_pt_info){.method = method,
                        .dimension = (size_t)n[2].value,
                        .dt = n[3].value,
                        .n_steps = n[4].value < 0.0 ? SIZE_MAX : (size_t)n[4].value,
@@ -238,7 +248,10 @@ static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
                        .discarded_weight = n[11].value,
                        .path_error = n[12].value,
                        .path_steps = (size_t)n[13].value,
-                       .state_limit_hit = n[14].value != 0.0};
+                       .state_limit_hit = n[14].value != 0.0,
+                       .memory_steps = (size_t)n[15].value,
+                       .added_correlation_time = n[16].value < 0.0 ? INFINITY : n[16].value,
+                       .cutoff_error = n[17].value};
     return true;
 }
 
@@ -276,7 +289,18 @@ static bool write_array(hid_t file, const char *name, int rank, const size_t *si
     return ok;
 }
 
-static bool write_contents(hid_t file, const oqt_pt *pt)
+/* bonds: those of a finite tensor, else NULL. */
+static bool write_tensors(hid_t file, const oqt_pt *pt, const double *bonds)
+{
+    size_t n = pt->info.n_steps;
+
+    if (!bonds)
+        return write_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi}, pt->f);
+    return write_array(file, "bonds", 1, (size_t[]){n + 1}, bonds) &&
+           write_array(file, "tensors", 1, (size_t[]){pt->offset[n]}, pt->f);
+}
+
+static bool write_contents(hid_t file, const oqt_pt *pt, const double *bonds)
 {
     struct number numbers[N_NUMBERS];
     size_t d = pt->d, n = pt->n_tail;
@@ -287,7 +311,7 @@ static bool write_contents(hid_t file, const oqt_pt *pt)
         ok = write_array(file, numbers[i].name, 1, (size_t[]){1}, &numbers[i].value);
     ok = ok && write_array(file, "coupling_values", 1, (size_t[]){d}, pt->o) &&
          write_array(file, "coupling_vectors", 3, (size_t[]){d, d, 2}, &pt->u[0].re) &&
-         write_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi}, pt->f);
+         write_tensors(file, pt, bonds);
     if (ok && pt->n_slope > 0)
         ok = write_array(file, "slope", 2, (size_t[]){pt->n_slope, 2}, &pt->slope[0].re);
     if (ok && n > 0)
@@ -299,14 +323,16 @@ static bool write_contents(hid_t file, const oqt_pt *pt)
 
 /* The file as HDF5 makes it in memory, behind room for the user block: no failing disk can leave HDF5 with a
  * half-closed file. */
-static oqt_status make_image(unsigned char **image, size_t *length, const oqt_pt *pt, oqt_error *err)
+static oqt_status make_image(unsigned char **image, size_t *length, const oqt_pt *pt, const double *bonds,
+                             oqt_error *err)
 {
     hid_t create = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
     unsigned char *data = NULL;
     ssize_t size = -1;
     bool ok = H5Pset_obj_track_times(create, false) >= 0 && H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
-              (file = H5Fcreate("image", H5F_ACC_TRUNC, create, access)) >= 0 && write_contents(file, pt) &&
-              H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 && (size = H5Fget_file_image(file, NULL, 0)) > 0 &&
+              (file = H5Fcreate("image", H5F_ACC_TRUNC, create, access)) >= 0 &&
+              write_contents(file, pt, bonds) && H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 &&
+              (size = H5Fget_file_image(file, NULL, 0)) > 0 &&
               (data = oqt__calloc(USER_BLOCK + (size_t)size, 1)) != NULL &&
               H5Fget_file_image(file, data + USER_BLOCK, (size_t)size) == size;
 
@@ -329,13 +355,19 @@ oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
 {
     unsigned char *image = NULL;
     size_t length = 0;
+    double *bonds = NULL;
     struct quiet quiet;
     struct seal seal;
     oqt_status st;
 
+    if (pt->bond && (bonds = oqt__doubles(pt->info.n_steps + 1)) == NULL)
+        return oqt__no_memory(err, "a file");
+    for (size_t k = 0; bonds && k <= pt->info.n_steps; k++)
+        bonds[k] = (double)pt->bond[k];
     enter_hdf5(&quiet);
-    st = make_image(&image, &length, pt, err);
+    st = make_image(&image, &length, pt, bonds, err);
     leave_hdf5(&quiet);
+    oqt__free(bonds);
     if (st != OQT_OK)
         return st;
     make_seal(&seal, image, length);
@@ -433,6 +465,51 @@ static bool read_tail(oqt_pt *pt, struct reader *r)
     return pt->tail_power != NULL;
 }
 
+/* Bonds that are counts, 1 at both ends and at most as large as the file says. */
+static bool are_bonds(const double *bonds, size_t n, size_t largest)
+{
+    bool ok = bonds[0] == 1.0 && bonds[n] == 1.0, met = false;
+
+    for (size_t k = 0; ok && k <= n; k++) {
+        ok = bonds[k] >= 1.0 && is_count(bonds[k], (double)largest);
+        met = met || bonds[k] == (double)largest;
+    }
+    return ok && met;
+}
+
+static bool read_sequence(oqt_pt *pt, struct reader *r)
+{
+    size_t n = pt->info.n_steps, room = r->length / sizeof(double), len = 0, *bond = NULL;
+    double *bonds, *f = NULL;
+    bool ok;
+
+    if (n < 1 || n >= room)
+        return false;
+    bonds = read_array(r, "bonds", 1, (size_t[]){n + 1});
+    if (!bonds || !are_bonds(bonds, n, pt->chi)) {
+        oqt__free(bonds);
+        return false;
+    }
+    bond = oqt__calloc(n + 1, sizeof *bond);
+    for (size_t k = 0; bond && k <= n; k++) {
+        bond[k] = (size_t)bonds[k];
+        /* bonds are at most 1e6 and classes 2^16, so that the product does not overflow */
+        len += k > 0 && len <= room ? 2 * pt->legs.n_class * bond[k - 1] * bond[k] : 0;
+    }
+    oqt__free(bonds);
+    /* the array of the file first: it bounds what is allocated for it */
+    if (bond && len <= room && (f = read_array(r, "tensors", 1, (size_t[]){len})) != NULL) {
+        ok = oqt__pt_set_bonds(pt, bond, NULL) == OQT_OK;
+        if (ok)
+            memcpy(pt->f, f, len * sizeof *f);
+        r->no_memory = r->no_memory || !ok;
+    }
+    r->no_memory = r->no_memory || !bond;
+    oqt__free(bond);
+    oqt__free(f);
+    return pt->f != NULL;
+}
+
 static bool read_contents(oqt_pt *pt, struct reader *r)
 {
     struct number numbers[N_NUMBERS];
@@ -457,9 +534,14 @@ static bool read_contents(oqt_pt *pt, struct reader *r)
     }
     for (size_t i = 0; i < d * d; i++)
         pt->rotated = pt->rotated || pt->u[i].re != (i % (d + 1) == 0 ? 1.0 : 0.0) || pt->u[i].im != 0.0;
-    pt->f = read_array(r, "tensors", 4, (size_t[]){pt->legs.n_class, 2, chi, chi});
-    if (!pt->f)
-        return false;
+    if (pt->info.method == OQT_PT_TEMPO) {
+        if (!read_sequence(pt, r))
+            return false;
+    } else {
+        pt->f = read_array(r, "tensors", 4, (size_t[]){pt->legs.n_class, 2, chi, chi});
+        if (!pt->f)
+            return false;
+    }
     if (H5Lexists(r->file, "slope", H5P_DEFAULT) > 0) {
         size_t shape[2] = {0, 2};
 

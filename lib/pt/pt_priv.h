@@ -17,9 +17,11 @@ struct oqt_pt {
     oqt_complex *u; /* d x d eigenvectors in columns                                              */
     bool rotated;   /* u is not the identity                                                      */
     oqt__legs legs;
-    size_t chi;
-    double *f; /* n_class x 2 x chi x chi: real and imaginary part of each class, the factor of
-                  the slot with itself included; past on the left, boundary vectors e_0      */
+    size_t chi;     /* the bond, or the largest of them                                           */
+    size_t *bond;   /* NULL: one slot serves all steps; else the n_steps + 1 bonds of a finite sequence */
+    size_t *offset; /* n_steps + 1: where each of its slots starts in f; NULL with bond           */
+    double *f; /* for each slot n_class x 2 x left x right: real and imaginary part of each class, the factor
+                  of the slot with itself included; past on the left, boundary vectors e_0 */
     /* Scalars outside the tensor: sum_{j <= n} eta_j, for n < n_slope from the bath; for later n the
      * imaginary part goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
     size_t n_slope;
@@ -41,11 +43,16 @@ typedef struct {
     const double *f;
 } oqt__slot;
 
+/** The step must be covered. */
 static inline oqt__slot oqt__pt_slot(const oqt_pt *pt, uint64_t step)
 {
-    (void)step; /* the same for all */
-    return (oqt__slot){pt->chi, pt->chi, pt->f};
+    if (!pt->bond)
+        return (oqt__slot){pt->chi, pt->chi, pt->f};
+    return (oqt__slot){pt->bond[step], pt->bond[step + 1], pt->f + pt->offset[step]};
 }
+
+/** Make room for a finite sequence: its bonds (info.n_steps + 1 of them, copied), offsets, and zeroed f. */
+oqt_status oqt__pt_set_bonds(oqt_pt *pt, const size_t *bond, oqt_error *err);
 
 static inline const double *oqt__slot_real(const oqt__slot *slot, size_t cls)
 {
@@ -92,5 +99,23 @@ typedef struct {
 /** Build the uniform tensor into pt (from oqt__pt_alloc). */
 oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *par,
                                  oqt_error *err);
+
+/** Parameters of the finite builder. */
+typedef struct {
+    double tolerance;
+    size_t n_steps;                /* of the tensor, at least 1                                        */
+    size_t memory_steps;           /* 0: full memory                                                   */
+    double added_correlation_time; /* see oqt_pt_options                                               */
+    size_t max_bond;
+    double lam; /* see oqt__uniform_params                                                        */
+    double path_lam;
+    size_t path_steps;
+    int n_threads;
+    oqt_progress progress;
+} oqt__finite_params;
+
+/** Build a finite tensor into pt (from oqt__pt_alloc). */
+oqt_status oqt__pt_build_finite(oqt_pt *pt, const oqt_bath *bath, const oqt__finite_params *par,
+                                oqt_error *err);
 
 #endif

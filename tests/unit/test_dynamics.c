@@ -177,7 +177,7 @@ static void apply_tensor(double complex (*x)[N_MAX], const oqt_pt *pt, uint64_t 
     oqt_pt_eigenbasis(NULL, u, pt);
     ASSERT_OK(oqt_pt_leg_factors(factors, pt, step, &err), err);
     for (size_t a = 0; a < d * d; a++)
-        ASSERT_OK(oqt_pt_leg(legs[a], pt, a, &err), err);
+        ASSERT_OK(oqt_pt_leg(legs[a], pt, 0, a, &err), err);
     memset(out, 0, sizeof out);
     for (size_t i = 0; i < before * chi * after; i++)
         rotate(x[i], u, d, false);

@@ -104,7 +104,7 @@ static oqt_complex *all_legs(const oqt_pt *pt)
     oqt_error err = {0};
 
     for (size_t a = 0; a < d2; a++)
-        ASSERT_OK(oqt_pt_leg(legs + a * n, pt, a, &err), err);
+        ASSERT_OK(oqt_pt_leg(legs + a * n, pt, 0, a, &err), err);
     return legs;
 }
 
@@ -720,7 +720,7 @@ static void check_trivial(const oqt_pt *pt)
     ck_assert_uint_eq(info.bond_dimension, 1);
     ck_assert_uint_eq(info.n_steps, SIZE_MAX);
     for (size_t a = 0; a < d2; a++) {
-        ASSERT_OK(oqt_pt_leg(&f, pt, a, &err), err);
+        ASSERT_OK(oqt_pt_leg(&f, pt, 0, a, &err), err);
         ck_assert(f.re == 1.0 && f.im == 0.0);
     }
     for (uint64_t step = 0; step < 3000; step += 999) {
@@ -871,7 +871,7 @@ START_TEST(closed_form_is_the_exponential_of_eta)
     ck_assert_uint_eq(info_of(pt).bond_dimension, 1);
     ck_assert_uint_eq(info_of(pt).n_steps, STEPS);
     for (size_t a = 0; a < 9; a++) {
-        ASSERT_OK(oqt_pt_leg(&f, pt, a, &err), err);
+        ASSERT_OK(oqt_pt_leg(&f, pt, 0, a, &err), err);
         value[a] = to_c99(f);
         ck_assert(f.re == 1.0 && f.im == 0.0);
     }
@@ -897,7 +897,7 @@ START_TEST(closed_form_is_the_exponential_of_eta)
     ck_assert_int_eq(oqt_pt_leg_factors(factors, pt, STEPS, &err), OQT_EINVAL);
     ck_assert_int_eq(oqt_pt_leg_factors(factors, pt, UINT64_MAX, NULL), OQT_EINVAL);
     ck_assert_int_eq(memcmp(before, factors, sizeof before), 0);
-    ck_assert_int_eq(oqt_pt_leg(&f, pt, 9, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_pt_leg(&f, pt, 0, 9, &err), OQT_EINVAL);
     ck_assert(strstr(err.text, "below 9"));
     oqt_pt_destroy(pt);
     oqt_bath_destroy(bath);
@@ -1323,7 +1323,7 @@ static void use_pt(const oqt_pt *pt)
     oqt_complex *f = malloc(info.bond_dimension * info.bond_dimension * sizeof *f);
 
     for (size_t a = 0; a < d2; a++)
-        ck_assert_int_eq(oqt_pt_leg(f, pt, a, NULL), OQT_OK);
+        ck_assert_int_eq(oqt_pt_leg(f, pt, 0, a, NULL), OQT_OK);
     for (uint64_t step = 1; step < info.n_steps && step < (uint64_t)1 << 40; step *= 7)
         ck_assert_int_eq(oqt_pt_leg_factors(factors, pt, step, NULL), OQT_OK);
     free(factors);

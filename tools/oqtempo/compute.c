@@ -322,6 +322,8 @@ const char *pt_method_name(oqt_pt_method method)
         return "uniform";
     case OQT_PT_DEPHASING:
         return "dephasing";
+    case OQT_PT_TEMPO:
+        return "pt-tempo";
     case OQT_PT_AUTO:
         break;
     }
