@@ -4,7 +4,7 @@
 check_json=$3
 example=$source/../../examples/spin-boson.yaml
 
-for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --help" "info --help"; do
+for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --help" "pt compress --help" "info --help"; do
   # shellcheck disable=SC2086
   run $arguments
   expect_code 0
@@ -51,6 +51,19 @@ usage 'is named for two outputs' run "$example" -o x --report x
 usage 'expected oqtempo pt build FILE.yaml -o PT.h5' pt build "$example"
 usage 'expected -o with a name ending in .h5' pt build "$example" -o pt.tsv
 usage 'expected oqtempo pt info PT.h5' pt info
+usage 'expected oqtempo pt compress IN.h5 OUT.h5' pt compress a.h5
+usage 'expected an output with a name ending in .h5' pt compress a.h5 b.tsv --max-bond 5
+usage 'expected --tolerance or --max-bond' pt compress a.h5 b.h5
+for x in 0 1 -1e-6 1e-13 small 1e-6x nan; do
+  usage "option --tolerance is \"$x\"; expected a number" pt compress a.h5 b.h5 --tolerance "$x"
+done
+for x in 0 -3 2.5 many 5x 1e7 nan; do
+  usage "option --max-bond is \"$x\"; expected a whole number" pt compress a.h5 b.h5 --max-bond "$x"
+done
+usage 'a steady state needs process tensors without end' \
+  run "$source/../../examples/steady-state.yaml" --set method.name=pt-tempo
+usage 'method.name is pt-tempo, which needs the number time.steps' \
+  pt build "$source/../../examples/process-tensor.yaml" -o x.h5 --set method.name=pt-tempo
 
 run info
 expect_code 0

@@ -137,6 +137,41 @@ if [ "$hdf5" -eq 1 ]; then
   run run "$scratch/data/kept2.yaml"
   expect_code 0
   expect_out "# time.step: 0.05"
+  # A smaller one of either kind, which says how far it is from the first.
+  fact() { sed -n "s/^$1: //p" "$scratch/out"; }
+  for method in uniform pt-tempo; do
+    run pt build "$example" -o "$scratch/data/fine.h5" --set method.name=$method --set method.tolerance=1e-7
+    expect_code 0
+    expect_out "method: $method"
+    fine=$(fact bond_dimension)
+    fine_error=$(fact path_error)
+    run pt compress "$scratch/data/fine.h5" "$scratch/data/small.h5" --tolerance 1e-4
+    expect_code 0
+    expect_no_error
+    expect_out "tolerance: 0.0001"
+    small=$(fact bond_dimension)
+    check "bond $small of $fine" test $((2 * small)) -lt "$fine"
+    check "no larger error" awk "BEGIN { exit !($(fact path_error) > $fine_error) }"
+    run pt info "$scratch/data/small.h5"
+    expect_out "bond_dimension: $small"
+    run pt compress "$scratch/data/small.h5" "$scratch/data/small.h5" --max-bond 5 --threads 1
+    expect_code 0
+    expect_out "bond_dimension: 5"
+    expect_out "state_limit_hit: yes"
+    sed 's/pt.h5/small.h5/' "$scratch/data/kept.yaml" >"$scratch/data/small.yaml"
+    run run "$scratch/data/small.yaml"
+    expect_code 0
+    expect_out "run.bond_dimension: 5"
+  done
+  run run "$scratch/data/small.yaml" --set time.steps=101
+  expect_code 2
+  expect_error "covers 100 steps, but time.steps is 101"
+  run pt compress "$scratch/data/none.h5" "$scratch/data/small.h5" --max-bond 5
+  expect_code 3
+  expect_error "$scratch/data/none.h5: "
+  run pt compress "$scratch/data/small.h5" "$scratch/none/small.h5" --max-bond 5
+  expect_code 3
+  expect_error "$scratch/none/small.h5: "
   # Not a process tensor.
   echo nonsense >"$scratch/data/pt.h5"
   run pt info "$scratch/data/pt.h5"

@@ -23,7 +23,7 @@ static oqt_pt_method choose_method(const struct input *in)
 {
     if (in->method == METHOD_AUTO && in->task == TASK_DYNAMICS && in->n_baths == 1)
         return OQT_PT_AUTO;
-    return OQT_PT_UNIFORM;
+    return in->method == METHOD_PT_TEMPO ? OQT_PT_TEMPO : OQT_PT_UNIFORM;
 }
 
 static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, struct progress *progress)
@@ -42,6 +42,8 @@ static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, 
     options.n_steps = (size_t)in->n_steps;
     options.path_rate = in->path_rate;
     options.max_bond = in->max_bond;
+    options.memory_steps = in->memory_steps;
+    options.added_correlation_time = in->added_correlation_time;
     options.n_threads = n_threads;
     options.progress = (oqt_progress){progress_report, progress};
     progress_phase(progress, NULL, 0);
@@ -63,6 +65,11 @@ static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i)
             "the process tensor of baths.%zu has an estimated path error of %.2g; results may be off by as "
             "much. A smaller method.tolerance, or method.accuracy in its place, may help",
             i, info.path_error);
+    if (!(info.cutoff_error <= LARGE_PATH_ERROR))
+        facts_add(warnings, "warning",
+                  "the memory of baths.%zu is cut after %zu steps, at an estimated error of %.2g; a larger "
+                  "method.memory_steps, or method.added_correlation_time, may help",
+                  i, info.memory_steps, info.cutoff_error);
     if (info.state_limit_hit)
         facts_add(warnings, "warning",
                   "the process tensor of baths.%zu was cut at the limit of states, above its tolerance", i);
@@ -357,6 +364,11 @@ void tensor_facts(struct facts *out, const char *prefix, const oqt_pt *pt)
     FACT("error_estimate", "%.3g", info.error_estimate);
     FACT("accuracy", "%g", info.accuracy);
     FACT("builds", "%zu", info.n_builds);
+    if (info.memory_steps > 0) {
+        FACT("memory_steps", "%zu", info.memory_steps);
+        FACT("added_correlation_time", "%g", info.added_correlation_time);
+        FACT("cutoff_error", "%.3g", info.cutoff_error);
+    }
     FACT("state_limit_hit", "%s", info.state_limit_hit ? "yes" : "no");
 #undef FACT
 }

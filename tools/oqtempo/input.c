@@ -225,13 +225,43 @@ static int read_time(struct input *in)
 
 /* ---- method ---- */
 
+/* The end of the memory, which only a finite process tensor has. */
+static int read_memory(struct input *in, struct node *map)
+{
+    static const char *const keys[] = {"memory_steps", "added_correlation_time"};
+    const struct node *added = node_get(map, "added_correlation_time");
+    uint64_t steps = 0;
+    int code = CLI_OK;
+
+    for (size_t i = 0; i < 2 && in->method != METHOD_PT_TEMPO; i++)
+        if (node_get(map, keys[i]))
+            return node_fail(node_get(map, keys[i]), "method.%s is of the method pt-tempo only", keys[i]);
+    if (in->method == METHOD_PT_TEMPO && in->task == TASK_STEADY_STATE)
+        return node_fail(node_get(map, "name"),
+                         "method.name is pt-tempo, but a steady state needs process tensors without "
+                         "end; expected auto or uniform");
+    if (in->method == METHOD_PT_TEMPO && in->n_steps == 0)
+        return node_fail(map, "method.name is pt-tempo, which needs the number time.steps");
+    if (node_get(map, "memory_steps"))
+        code = get_integer(&steps, &in->tree, map, "memory_steps", 1, 1000000000, NULL);
+    else if (added)
+        return missing_key(map, "memory_steps", "the number of steps after which the memory is cut");
+    if (code == CLI_OK && added && added->kind == NODE_SCALAR && strcmp(added->text, "infinite") == 0)
+        in->added_correlation_time = INFINITY;
+    else if (code == CLI_OK && added)
+        code = read_number(&in->added_correlation_time, added, NOT_NEGATIVE);
+    in->memory_steps = (size_t)steps;
+    return code;
+}
+
 static int read_method(struct input *in)
 {
-    static const char *const keys[] = {"name",     "tolerance", "accuracy", "path_rate",
-                                       "max_bond", "splitting", NULL};
-    static const char *const planned[] = {"memory_steps", "added_correlation_time", NULL};
-    static const char *const names[] = {"auto", "uniform", NULL};
-    static const char *const planned_names[] = {"pt-tempo", "tempo", NULL};
+    static const char *const keys[] = {"name",     "tolerance", "accuracy",     "path_rate",
+                                       "max_bond", "splitting", "memory_steps", "added_correlation_time",
+                                       NULL};
+    static const char *const names[] = {"auto", "uniform", "pt-tempo", NULL};
+    static const char *const planned_names[] = {"tempo", NULL};
+    static const enum method methods[] = {METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO};
     static const char *const splittings[] = {"symmetric", "list", NULL};
     struct node *map;
     const struct node *accuracy;
@@ -239,7 +269,7 @@ static int read_method(struct input *in)
     uint64_t max_bond = 0;
     int code;
 
-    if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, planned)) ||
+    if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
         (code = get_choice(&name, &in->tree, map, "name", names, planned_names, "auto")))
         return code;
     accuracy = node_get(map, "accuracy");
@@ -257,10 +287,10 @@ static int read_method(struct input *in)
         code = get_integer(&max_bond, &in->tree, map, "max_bond", 1, 1000000, NULL);
     if (code == CLI_OK && (in->n_baths > 1 || node_get(map, "splitting")))
         code = get_choice(&splitting, &in->tree, map, "splitting", splittings, NULL, "symmetric");
-    in->method = name == 0 ? METHOD_AUTO : METHOD_UNIFORM;
+    in->method = methods[name];
     in->max_bond = (size_t)max_bond;
     in->splitting = splitting == 0 ? OQT_SPLIT_SYMMETRIC : OQT_SPLIT_LIST;
-    return code;
+    return code ? code : read_memory(in, map);
 }
 
 /* ---- observables and output ---- */

@@ -9,7 +9,7 @@
 enum task { TASK_DYNAMICS, TASK_PROCESS_TENSOR, TASK_STEADY_STATE };
 extern const char *const task_names[];
 
-enum method { METHOD_AUTO, METHOD_UNIFORM };
+enum method { METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO };
 
 /** A bath to build a process tensor of, or a process tensor that was read. */
 struct bath_input {
@@ -41,6 +41,8 @@ struct input {
     double tolerance, accuracy; /* one of them is 0 */
     double path_rate;
     size_t max_bond;
+    size_t memory_steps; /* 0: full memory */
+    double added_correlation_time;
     oqt_split splitting;
     size_t n_observables;
     struct observable *observable;

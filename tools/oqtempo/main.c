@@ -11,6 +11,7 @@ static const char help[] =
     "  run FILE.yaml                 compute what an input file asks for\n"
     "  pt build FILE.yaml -o PT.h5   make a process tensor and keep it\n"
     "  pt info PT.h5                 what a process-tensor file holds\n"
+    "  pt compress IN.h5 OUT.h5      the same process tensor with smaller bonds\n"
     "  info [--json]                 version, threads, BLAS, features\n"
     "\n"
     "  COMMAND --help                the options of a command\n"

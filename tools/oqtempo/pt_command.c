@@ -1,17 +1,23 @@
 /* pt_command.c - `oqtempo pt`: process tensors in files. */
 #include "run.h"
+#include "table.h"
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char pt_help[] =
     "Usage: oqtempo pt build FILE.yaml -o PT.h5 [--report FILE] [--threads N] [--quiet] [--dry-run]\n"
     "                        [--set KEY=VALUE ...]\n"
     "       oqtempo pt info PT.h5\n"
+    "       oqtempo pt compress IN.h5 OUT.h5 [--tolerance X] [--max-bond N] [--threads N]\n"
     "\n"
     "build  makes the process tensor of the one bath of an input file and writes it; options as for\n"
     "       `oqtempo run`. An input file uses it as baths: [{process_tensor: PT.h5}].\n"
-    "info   prints what a file holds and its error estimates.\n";
+    "info   prints what a file holds and its error estimates.\n"
+    "compress  writes the same process tensor with smaller bonds: states of a weight up to the tolerance "
+    "are\n"
+    "       dropped, and more of them if there are more than N. At least one of the two must be given.\n";
 
 static int build(int argc, char **argv)
 {
@@ -65,15 +71,96 @@ static int info(int argc, char **argv)
     return code;
 }
 
+/* A number with nothing behind it. */
+static bool parse_number(double *out, const char *text)
+{
+    char *end;
+
+    *out = strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+struct compression {
+    const char *path[2], *tolerance, *max_bond;
+    int n_threads;
+};
+
+/* Without a tolerance only the limit counts. */
+static int read_limits(double *tolerance, size_t *max_bond, const struct compression *c)
+{
+    char quoted[QUOTED_SIZE];
+    double bond = 0.0;
+
+    *tolerance = 1e-12;
+    if (!c->tolerance && !c->max_bond)
+        return fail(CLI_INPUT, "nothing to do; expected --tolerance or --max-bond");
+    if (c->tolerance &&
+        (!parse_number(tolerance, c->tolerance) || !(*tolerance >= 1e-12) || !(*tolerance < 1.0)))
+        return fail(CLI_INPUT, "option --tolerance is %s; expected a number from 1e-12 to below 1",
+                    quote(quoted, c->tolerance));
+    if (c->max_bond && (!parse_number(&bond, c->max_bond) || !(bond >= 1.0) || !(bond <= 1e6) ||
+                        bond != (double)(size_t)bond))
+        return fail(CLI_INPUT, "option --max-bond is %s; expected a whole number from 1 to 1000000",
+                    quote(quoted, c->max_bond));
+    *max_bond = (size_t)bond;
+    return CLI_OK;
+}
+
+static int compress_file(const struct compression *c, double tolerance, size_t max_bond)
+{
+    oqt_pt *pt = NULL, *small = NULL;
+    oqt_error err;
+    int code = CLI_OK;
+
+    if (oqt_pt_read(&pt, c->path[0], &err) != OQT_OK)
+        return fail_at(exit_code_of(err.code), c->path[0], 0, 0, "%s", err.text);
+    if (oqt_pt_compress(&small, pt, tolerance, max_bond, c->n_threads, &err) != OQT_OK ||
+        oqt_pt_write(small, c->path[1], &err) != OQT_OK)
+        code = fail_at(exit_code_of(err.code), c->path[small ? 1 : 0], 0, 0, "%s", err.text);
+    else
+        code = print_tensor(stdout, small);
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(small);
+    return code;
+}
+
+static int compress(int argc, char **argv)
+{
+    struct compression c = {{NULL, NULL}, NULL, NULL, 0};
+    bool help = false;
+    double tolerance = 0.0;
+    size_t n, max_bond = 0;
+    const struct option options[] = {{"--tolerance", OPTION_TEXT, &c.tolerance},
+                                     {"--max-bond", OPTION_TEXT, &c.max_bond},
+                                     {"--threads", OPTION_THREADS, &c.n_threads},
+                                     {"--help", OPTION_FLAG, &help},
+                                     {NULL, OPTION_FLAG, NULL}};
+    int code = options_parse(argc, argv, options, c.path, 2, &n);
+
+    if (code)
+        return code;
+    if (help) {
+        fputs(pt_help, stdout);
+        return CLI_OK;
+    }
+    if (n < 2)
+        return fail(CLI_INPUT, "expected oqtempo pt compress IN.h5 OUT.h5");
+    if (table_format_of(c.path[1]) != TABLE_HDF5)
+        return fail(CLI_INPUT,
+                    "a process tensor is written as HDF5; expected an output with a name ending in .h5");
+    code = read_limits(&tolerance, &max_bond, &c);
+    return code ? code : compress_file(&c, tolerance, max_bond);
+}
+
 int command_pt(int argc, char **argv)
 {
-    static const char *const names[] = {"build", "info", NULL};
+    static const char *const names[] = {"build", "info", "compress", NULL};
     static const char *const planned[] = {"convert", "check", NULL};
     struct text hint = {0};
     char quoted[QUOTED_SIZE];
 
     if (argc < 2)
-        return fail(CLI_INPUT, "expected oqtempo pt build or oqtempo pt info");
+        return fail(CLI_INPUT, "expected oqtempo pt build, pt info or pt compress");
     if (strcmp(argv[1], "--help") == 0) {
         fputs(pt_help, stdout);
         return CLI_OK;
@@ -82,6 +169,8 @@ int command_pt(int argc, char **argv)
         return build(argc - 1, argv + 1);
     if (strcmp(argv[1], "info") == 0)
         return info(argc - 1, argv + 1);
+    if (strcmp(argv[1], "compress") == 0)
+        return compress(argc - 1, argv + 1);
     if (planned[find_name(argv[1], planned)])
         return fail(CLI_INPUT, "pt %s is not available in this version", argv[1]);
     suggest(&hint, argv[1], names);

@@ -108,6 +108,11 @@ static void write_tensor(struct json *json, const oqt_pt *pt)
     json_number(json, "error_estimate", info.error_estimate);
     json_number(json, "accuracy", info.accuracy);
     json_integer(json, "builds", info.n_builds);
+    if (info.memory_steps > 0) {
+        json_integer(json, "memory_steps", info.memory_steps);
+        json_number(json, "added_correlation_time", info.added_correlation_time);
+        json_number(json, "cutoff_error", info.cutoff_error);
+    }
     json_bool(json, "state_limit_hit", info.state_limit_hit != 0);
     json_end_object(json);
 }
