@@ -100,7 +100,8 @@ typedef struct {
  * With an accuracy, tensors are built at finer and finer tolerances until the error estimate meets it; mostly
  * two or three. Over a wide grid of problems the error was below the estimate in 19 of 20 and at most 2.5
  * times it (docs/theory.md, section 9). Without n_steps it is that of path_steps steps, without a system that
- * of any; name both where they are known. The error of the time step is not part of it.
+ * of any; name both where they are known. The error of the time step is not part of it. With OQT_PT_AUTO and
+ * at most 256 steps the finite builder has its turn where the uniform one does not get there.
  *
  * Cost (uniform): about log2(1/coupling) truncations of O(bond^3) each, whatever the number of steps.
  * Cost (finite): log2(n_steps) products of O(bond^3) for each of up to n_steps slots.

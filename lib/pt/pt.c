@@ -30,7 +30,8 @@ enum {
     MAX_BOND_DEFAULT = 640,
     MAX_BOND_LIMIT = 1 << 20,
     MAX_BUILDS = 10,
-    MAX_FASTER = 3
+    MAX_FASTER = 3,
+    FINITE_STEPS_MAX = 256 /* of a run for which the finite builder is tried where the uniform one fails */
 };
 
 void oqt_pt_destroy(oqt_pt *pt)
@@ -548,7 +549,7 @@ static oqt_status not_reached(const oqt_pt_info *info, double accuracy, oqt_erro
 /*
  * Build at finer and finer tolerances until the estimate meets the accuracy. A tensor that max_bond cuts is
  * built again with a metric of faster paths, which needs fewer states for slow noise; the path test stays
- * with the paths of the system. Where this ends without success, another builder could have its turn.
+ * with the paths of the system.
  */
 static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
                                   double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
@@ -586,6 +587,24 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
     }
 }
 
+/* Where the uniform builder ends without success, in a bond that is cut or a memory that does not fit, a
+ * short enough run may still be within reach of the finite one. */
+static oqt_status create_accurate_or_finite(oqt_pt **out, const oqt_bath *bath, size_t d,
+                                            const oqt_complex *coupling, double dt, const oqt_pt_options *opt,
+                                            double leg_rate, oqt_error *err)
+{
+    oqt_pt_options finite = *opt;
+    oqt_status st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
+
+    if (st != OQT_ECONV || opt->method != OQT_PT_AUTO || opt->n_steps == 0 || opt->n_steps > FINITE_STEPS_MAX)
+        return st;
+    finite.method = OQT_PT_TEMPO;
+    finite.memory_steps = 0;
+    if (create_accurate(out, bath, d, coupling, dt, &finite, leg_rate, NULL) == OQT_OK)
+        return OQT_OK;
+    return st; /* with the message of the first attempt */
+}
+
 oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
                          const oqt_pt_options *opt, oqt_error *err)
 {
@@ -614,7 +633,7 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
             pt = NULL;
         }
     } else if (opt->accuracy > 0.0) {
-        st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
+        st = create_accurate_or_finite(out, bath, d, coupling, dt, opt, leg_rate, err);
     } else {
         st = create_tensor(out, bath, d, coupling, dt, opt, leg_rate, err);
     }

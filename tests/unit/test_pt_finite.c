@@ -819,6 +819,39 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+/* Slow strong noise needs large bonds for ever, but small ones at first. */
+START_TEST(an_accuracy_that_the_uniform_builder_misses_is_met_by_this_one)
+{
+    static const double o[2] = {0.5, -0.5};
+    static const oqt_complex h[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
+    enum { N = 5 };
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_system *system = NULL;
+    oqt_bath *bath = NULL;
+    oqt_complex coupling[4];
+    oqt_error err = {0};
+    oqt_pt *pt = NULL;
+
+    ASSERT_OK(oqt_system_create(&system, 2, h, &err), err);
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 0.5, 4.0, OQT_CUTOFF_EXPONENTIAL, 1.0, &err), err);
+    diagonal(coupling, 2, o);
+    opt.accuracy = 1e-4;
+    opt.max_bond = 40;
+    opt.n_steps = N;
+    opt.system = system;
+    opt.method = OQT_PT_UNIFORM;
+    ck_assert_int_eq(oqt_pt_create(&pt, bath, 2, coupling, dt, &opt, &err), OQT_ECONV);
+    opt.method = OQT_PT_AUTO;
+    pt = new_pt(bath, 2, coupling, &opt);
+    ck_assert_int_eq(info_of(pt).method, OQT_PT_TEMPO);
+    ck_assert_double_le(info_of(pt).error_estimate, 1e-4);
+    ck_assert_double_le(worst_path(pt, bath, o, N, 0, 0.0), 1e-4);
+    oqt_pt_destroy(pt);
+    oqt_bath_destroy(bath);
+    oqt_system_destroy(system);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pt_finite");
@@ -847,6 +880,7 @@ int main(void)
     tcase_add_test(tc, steps_beyond_the_end_are_refused);
     tcase_add_test(tc, a_build_can_be_canceled_at_every_call);
     tcase_add_test(tc, every_allocation_may_fail);
+    tcase_add_test(tc, an_accuracy_that_the_uniform_builder_misses_is_met_by_this_one);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
