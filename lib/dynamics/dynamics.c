@@ -19,9 +19,10 @@
 /* Columns of a block; from FEW columns on there are such blocks. */
 enum { BLOCK = 32, FEW = 8 };
 
-/* Steps that are taken in a row, at most, and the multiplications that end a row before that. */
+/* Steps that are taken in a row, at most, and what ends a row before that: multiplications, some milliseconds
+ * of them, and numbers in the states of a row. */
 enum { MAX_ROW = 128 };
-static const double ROW_WORK = 2e7;
+static const double ROW_WORK = 1e8, ROW_STATES = 2e6;
 
 /* Multiplications from which on threads pay. */
 static const double PARALLEL_WORK = 4e5;
@@ -255,7 +256,8 @@ static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
     if ((st = oqt__lapack_size(dyn->bonds * widest, "a batch", err)) != OQT_OK)
         return st;
     dyn->work = (double)(dyn->n_col * d2) * ((double)dyn->bonds * (slots + (double)d2) + (double)d2);
-    dyn->max_row = (size_t)fmin(fmax(ROW_WORK / dyn->work, 1.0), (double)MAX_ROW);
+    dyn->max_row = (size_t)fmax(
+        fmin(fmin(ROW_WORK / dyn->work, ROW_STATES / (double)(dyn->n_col * d2)), (double)MAX_ROW), 1.0);
     dyn->n_threads = oqt__blas_callers(dyn->n_threads, SIZE_MAX);
     size_t n_scratch = (size_t)dyn->n_threads < dyn->n_block ? (size_t)dyn->n_threads : dyn->n_block;
 
