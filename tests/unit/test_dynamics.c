@@ -368,6 +368,119 @@ START_TEST(commuting_couplings_may_come_in_any_order)
 }
 END_TEST
 
+/* ---- bonds that change from step to step ---- */
+
+/* g: chi x n, its first columns 1 (+) random, more of them random; h: n x chi with g h = 1. Both keep e_0. */
+static void random_gauge(double *g, double *h, size_t chi, size_t n, uint64_t *seed)
+{
+    double *t = calloc(chi * chi, sizeof *t), *inverse = calloc(chi * chi, sizeof *inverse);
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < chi * chi; i++) {
+        bool inside = i / chi > 0 && i % chi > 0;
+
+        t[i] = (i / chi == i % chi) + (inside ? 0.3 * random_normal(seed) / sqrt((double)chi) : 0.0);
+        inverse[i] = i / chi == i % chi;
+    }
+    ASSERT_OK(oqt__solve(inverse, t, chi, chi, &err), err);
+    for (size_t i = 0; i < chi; i++)
+        for (size_t j = 0; j < n; j++) {
+            g[i * n + j] = j < chi ? t[i * chi + j] : random_normal(seed);
+            h[j * chi + i] = j < chi ? inverse[j * chi + i] : 0.0;
+        }
+    free(t), free(inverse);
+}
+
+/* The first n steps of a uniform tensor with other states, and more of them, on each bond, and one at the
+ * ends: the same influence. */
+static oqt_pt *with_changing_bonds(const oqt_pt *uniform, const oqt_complex *coupling, size_t n,
+                                   uint64_t *seed)
+{
+    size_t chi = uniform->chi, most = chi + 4, *bond = calloc(n + 1, sizeof *bond), size = chi * most;
+    double *g = calloc(2 * size, sizeof *g), *h = calloc(2 * size, sizeof *h), *fg = calloc(size, sizeof *fg);
+    oqt_error err = {0};
+    oqt_pt *pt = NULL;
+
+    ASSERT_OK(oqt__pt_alloc(&pt, uniform->d, coupling, uniform->dt, &err), err);
+    pt->info.n_steps = n;
+    pt->info.bond_dimension = most;
+    for (size_t k = 0; k <= n; k++)
+        bond[k] = k == 0 || k == n ? 1 : chi + k * k % 5;
+    ASSERT_OK(oqt__pt_set_bonds(pt, bond, &err), err);
+    for (size_t k = 0; k < n; k++) {
+        size_t left = bond[k], right = bond[k + 1], n_left = k == 0 ? 1 : left;
+        double *g_right = g + (k + 1) % 2 * size, *h_right = h + (k + 1) % 2 * size;
+        double first[1 + BOND_MAX] = {1.0}, *h_left = k == 0 ? first : h + k % 2 * size;
+
+        if (k + 1 < n) {
+            random_gauge(g_right, h_right, chi, right, seed);
+        } else {
+            memset(g_right, 0, size * sizeof *g_right);
+            g_right[0] = 1.0;
+        }
+        for (size_t m = 0; m < 2 * pt->legs.n_class; m++) {
+            double *f = pt->f + pt->offset[k] + m * left * right;
+
+            oqt__gemm(false, false, chi, right, chi, 1.0, uniform->f + m * chi * chi, chi, g_right, right,
+                      0.0, fg, right);
+            oqt__gemm(false, false, n_left, right, chi, 1.0, h_left, chi, fg, right, 0.0, f, right);
+        }
+    }
+    free(bond), free(g), free(h), free(fg);
+    return pt;
+}
+
+/* One system (vectors), a batch (blocks of columns), alone and before and after another tensor, by steps of
+ * different length. The gauges amplify rounding a little. */
+START_TEST(bonds_may_change_from_step_to_step)
+{
+    enum { COLUMNS = 11 };
+    static const double o[3] = {0.5, -0.5, 0.0};
+    uint64_t seed = 41;
+    oqt_complex coupling[9] = {{0.5, 0}, {0, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+    oqt_pt *uniform = diagonal_pt(3, o, 0.1, 1e-3),
+           *other = diagonal_pt(3, (double[3]){0.2, 0.3, -0.4}, 0.05, 1e-2);
+    oqt_pt *changing = with_changing_bonds(uniform, coupling, STEPS, &seed);
+    oqt_system *systems[COLUMNS];
+    oqt_complex initial[COLUMNS * 9], rho[COLUMNS * 9], expected[COLUMNS * 9];
+
+    for (size_t i = 0; i < COLUMNS; i++) {
+        systems[i] = random_system(3, &seed);
+        random_state(initial + 9 * i, 3, &seed);
+    }
+    ck_assert_uint_gt(uniform->chi, 3);
+    for (size_t n = 1; n <= COLUMNS; n += COLUMNS - 1)
+        for (size_t k = 0; k < 3; k++) {
+            oqt_pt *a[2] = {k == 2 ? other : uniform, k == 2 ? uniform : other};
+            oqt_pt *b[2] = {k == 2 ? other : changing, k == 2 ? changing : other};
+            size_t n_pt = k == 0 ? 1 : 2;
+            oqt_error err = {0};
+
+            run_steps(expected, n_pt, a, n, systems, initial, NULL, STEPS);
+
+            oqt_dynamics *dyn = new_run(n_pt, b, n, systems, initial, NULL);
+
+            for (uint64_t steps = 1; stats_of(dyn).n_steps < STEPS; steps += 4)
+                ASSERT_OK(oqt_dynamics_step(
+                              dyn,
+                              steps < STEPS - stats_of(dyn).n_steps ? steps : STEPS - stats_of(dyn).n_steps,
+                              &err),
+                          err);
+            for (size_t i = 0; i < n; i++)
+                oqt_dynamics_state(rho + 9 * i, dyn, i);
+            ck_assert_double_le(stats_of(dyn).trace_drift, 1e-12);
+            oqt_dynamics_destroy(dyn);
+            ck_assert_msg(max_diff_complex(rho, expected, 9 * n) <= 1e-12, "%zu columns, list %zu: %.2e", n,
+                          k, max_diff_complex(rho, expected, 9 * n));
+        }
+    for (size_t i = 0; i < COLUMNS; i++)
+        oqt_system_destroy(systems[i]);
+    oqt_pt_destroy(uniform);
+    oqt_pt_destroy(other);
+    oqt_pt_destroy(changing);
+}
+END_TEST
+
 /* ---- batches ---- */
 
 /* A batch takes other shapes of GEMM than single runs, which may round in another order: 1e-13. */
@@ -1216,6 +1329,7 @@ int main(void)
     tcase_add_test(tc, splittings_differ_where_couplings_do_not_commute);
     tcase_add_test(tc, a_tensor_of_no_coupling_changes_nothing);
     tcase_add_test(tc, commuting_couplings_may_come_in_any_order);
+    tcase_add_test(tc, bonds_may_change_from_step_to_step);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("batches");
