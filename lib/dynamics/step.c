@@ -256,19 +256,9 @@ size_t oqt__stepper_bonds_after(const oqt__stepper *s, uint64_t step)
 oqt_status oqt__stepper_largest(size_t *bonds, const oqt__stepper *s, oqt_error *err)
 {
     *bonds = 1;
-    for (size_t e = 0; e < s->n_pt; e++) {
-        const oqt_pt *pt = s->tensor[e].pt;
-        size_t n_slots = pt->info.n_steps == SIZE_MAX ? 1 : pt->info.n_steps, largest = 1;
-
-        for (size_t n = 0; n < n_slots; n++) {
-            oqt__slot slot = oqt__pt_slot(pt, n);
-
-            largest = slot.left > largest ? slot.left : largest;
-            largest = slot.right > largest ? slot.right : largest;
-        }
-        if (!oqt__mul_size(bonds, *bonds, largest))
+    for (size_t e = 0; e < s->n_pt; e++)
+        if (!oqt__mul_size(bonds, *bonds, s->tensor[e].pt->chi))
             return oqt__fail(err, OQT_ERANGE, "product of the bonds is too large");
-    }
     return OQT_OK;
 }
 
