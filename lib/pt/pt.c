@@ -9,7 +9,7 @@
 
 /* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
  * spends bonds on paths that nobody takes. */
-static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_DEFAULT = 0.92, LAM_LIMIT = 0.9999;
+static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_DEFAULT = 0.92, LAM_LIMIT = 1.0 - 1e-6;
 
 /* What the rate of paths is to that of the system. */
 static const double SLOWER = 0.5;

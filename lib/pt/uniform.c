@@ -631,6 +631,22 @@ static oqt_status keep_tail(oqt_pt *pt, const oqt__state_space *model, oqt_error
     return OQT_OK;
 }
 
+/*
+ * Gains are those of white paths. Along a stay on one leg a slow mode gathers more, by the number of slots
+ * over which it remembers, up to the length of the stay: what matters for the states that the construction
+ * starts from if stays are much longer than usual.
+ */
+static void count_long_stays(oqt__state_space *model, double lam)
+{
+    static const double usual_stay = 50.0;
+
+    for (size_t i = 0; i < model->n; i++) {
+        double memory = 1.0 / fmax(1.0 - fabs(model->a[i * model->n + i]), 1.0 - lam);
+
+        model->gain[i] *= fmax(memory / usual_stay, 1.0);
+    }
+}
+
 oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *params,
                                  oqt_error *err)
 {
@@ -667,6 +683,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
                        model.n, pt->info.fit_error, par.tolerance);
         goto done;
     }
+    count_long_stays(&model, par.lam);
     /* Each weak copy should have less than about 1/16 of a particle. */
     while (model.n > 0 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)
         if (++par.n_squarings > MAX_SQUARINGS) {

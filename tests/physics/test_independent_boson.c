@@ -100,7 +100,7 @@ START_TEST(estimate_is_true_at_zero_temperature)
 END_TEST
 
 /* Baths of all kinds: slow noise, T = 0, hard cutoff, an underdamped mode of Q = 100, and a memory of some
- * 10^5 steps. */
+ * 10^6 steps. */
 static oqt_bath *some_bath(int i)
 {
     oqt_bath *bath = NULL;
@@ -111,7 +111,7 @@ static oqt_bath *some_bath(int i)
         : i == 2 ? oqt_bath_create_power_law(&bath, 0.1, 3.0, 3.0, OQT_CUTOFF_GAUSSIAN, 0.7, &err)
         : i == 3 ? oqt_bath_create_power_law(&bath, 0.05, 1.0, 4.0, OQT_CUTOFF_HARD, 0.5, &err)
         : i == 4 ? oqt_bath_create_lorentzian(&bath, 0.05, 1.5, 0.015, 0.5, &err)
-                 : oqt_bath_create_drude_lorentz(&bath, 1e-9, 1e-4, 10.0, &err);
+                 : oqt_bath_create_drude_lorentz(&bath, 1e-11, 1e-5, 10.0, &err);
 
     ASSERT_OK(st, err);
     return bath;
@@ -123,7 +123,7 @@ START_TEST(accuracy_is_met_for_baths_of_all_kinds)
     static const oqt_complex plus[4] = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}};
     const oqt_complex h[4] = {{0}};
     const double dt = 0.1;
-    const size_t n_steps = _i == 5 ? 200000 : 400, n_looks = 50;
+    const size_t n_steps = _i == 5 ? 2000000 : 400, n_looks = 50;
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_bath *bath = some_bath(_i);
     oqt_system *system;
