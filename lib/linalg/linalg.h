@@ -171,4 +171,31 @@ oqt_status oqt__realize(oqt__state_space *model, size_t n_idx, const uint64_t *i
 oqt_status oqt__psd_factor(double *z, const double *m, size_t ld, const double *scale, size_t n,
                            oqt_error *err);
 
+/* ---- what matters in two metrics ---- */
+
+/** Projectors with left right = 1. */
+typedef struct {
+    size_t n, rank;
+    double *right;  /* n x rank         */
+    double *left;   /* rank x n         */
+    double *weight; /* rank, decreasing */
+} oqt__oblique;
+
+void oqt__oblique_release(oqt__oblique *p);
+
+/**
+ * With the metrics R = Y Y^T of `right` and L = X X^T of `left`, X^T Y = U s V^T, and the s that the rule
+ * keeps:
+ *
+ *     right = Y V s^(-1/2),   left = s^(-1/2) U^T X^T,   weight = s.
+ *
+ * @param[out]    out     release with oqt__oblique_release; unchanged on failure
+ * @param[in,out] left, right  n x n; they end as X and Y
+ * @param[in]     left_scale, right_scale  as for oqt__psd_factor, n each
+ * @return as oqt__psd_factor and oqt__svd_trunc
+ */
+oqt_status oqt__oblique_create(oqt__oblique *out, oqt__svd_ws *ws, double *left, const double *left_scale,
+                               double *right, const double *right_scale, size_t n, const oqt__trunc *rule,
+                               oqt__trunc_record *record, oqt_error *err);
+
 #endif

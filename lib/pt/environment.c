@@ -253,32 +253,27 @@ void oqt__projectors_release(oqt__projectors *p)
     *p = (oqt__projectors){0};
 }
 
-/* Factor of a metric between all states but the vacuum, Z Z^T; elements scale as the roots of the diagonal.
- */
-static oqt_status factor(double *z, const double *metric, size_t n, double *scale, oqt_error *err)
+/* A metric between all states but the vacuum; its elements scale as the roots of the diagonal. False if no
+ * state matters. */
+static bool without_vacuum(double *to, double *scale, const double *metric, size_t n)
 {
     size_t m = n - 1;
     double largest = 0.0;
 
     for (size_t i = 0; i < m; i++) {
-        memcpy(z + i * m, metric + (i + 1) * n + 1, m * sizeof *z);
-        scale[i] = z[i * m + i];
+        memcpy(to + i * m, metric + (i + 1) * n + 1, m * sizeof *to);
+        scale[i] = to[i * m + i];
         largest = fmax(largest, scale[i]);
-    }
-    if (largest <= 0.0) { /* no state matters */
-        memset(z, 0, m * m * sizeof *z);
-        return OQT_OK;
     }
     for (size_t i = 0; i < m; i++)
         scale[i] = fmax(scale[i], 1e-30 * largest);
-    return oqt__psd_factor(z, z, m, scale, m, err);
+    return largest > 0.0;
 }
 
-/* P_R = 1 (+) Y v s^-1/2, P_L = 1 (+) s^-1/2 u^T X^T. */
-static oqt_status assemble(oqt__projectors *out, const oqt__svd *svd, const double *x, const double *y,
-                           size_t n, oqt_error *err)
+/* The vacuum beside the projectors of the other states. */
+static oqt_status with_vacuum(oqt__projectors *out, const oqt__oblique *rest, size_t n, oqt_error *err)
 {
-    size_t m = n - 1, kept = 1 + svd->rank;
+    size_t kept = 1 + rest->rank;
     oqt__projectors p = {.n = n, .kept = kept};
 
     p.right = oqt__doubles(n * kept);
@@ -289,17 +284,11 @@ static oqt_status assemble(oqt__projectors *out, const oqt__svd *svd, const doub
         return oqt__no_memory(err, "a truncation");
     }
     p.right[0] = p.left[0] = p.weight[0] = 1.0;
-    if (svd->rank > 0) {
-        oqt__gemm(false, true, m, svd->rank, m, 1.0, y, m, svd->vt, m, 0.0, p.right + kept + 1, kept);
-        oqt__gemm(true, true, svd->rank, m, m, 1.0, svd->u, svd->rank, x, m, 0.0, p.left + n + 1, n);
-    }
     for (size_t k = 1; k < kept; k++) {
-        double root = 1.0 / sqrt(svd->s[k - 1]);
-
-        p.weight[k] = svd->s[k - 1];
+        p.weight[k] = rest->weight[k - 1];
         for (size_t i = 1; i < n; i++) {
-            p.right[i * kept + k] *= root;
-            p.left[k * n + i] *= root;
+            p.right[i * kept + k] = rest->right[(i - 1) * rest->rank + k - 1];
+            p.left[k * n + i] = rest->left[(k - 1) * rest->n + i - 1];
         }
     }
     *out = p;
@@ -314,27 +303,27 @@ oqt_status oqt__projectors_create(oqt__projectors *out, const double *left, cons
     /* a rank of 0 would be no limit */
     oqt__trunc rule = {.abs_tol = max_bond > 1 ? tolerance : INFINITY, .max_rank = max_bond - 1};
     oqt__trunc_record one = {0};
-    double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *cross = oqt__doubles(m * m);
-    double *scale = oqt__doubles(m);
-    oqt__svd svd = {0};
-    oqt_status st;
+    double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *scale = oqt__doubles(2 * m);
+    oqt__oblique rest = {0};
+    oqt_status st = OQT_OK;
 
-    if (!x || !y || !cross || !scale) {
+    if (!x || !y || !scale) {
         st = oqt__no_memory(err, "a truncation");
         goto done;
     }
-    if ((st = factor(x, left, n, scale, err)) != OQT_OK || (st = factor(y, right, n, scale, err)) != OQT_OK)
-        goto done;
-    oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
-    if ((st = oqt__svd_trunc(&svd, ws, cross, m, m, &rule, &one, err)) != OQT_OK)
+    bool left_matters = without_vacuum(x, scale, left, n),
+         right_matters = without_vacuum(y, scale + m, right, n);
+
+    if (left_matters && right_matters &&
+        (st = oqt__oblique_create(&rest, ws, x, scale, y, scale + m, m, &rule, &one, err)) != OQT_OK)
         goto done;
     one.limited = one.limited || (max_bond == 1 && one.largest_dropped > tolerance);
-    if ((st = assemble(out, &svd, x, y, n, err)) == OQT_OK)
+    if ((st = with_vacuum(out, &rest, n, err)) == OQT_OK)
         oqt__trunc_add(record, &one);
 done:
+    oqt__oblique_release(&rest);
     oqt__free(x);
     oqt__free(y);
-    oqt__free(cross);
     oqt__free(scale);
     return st;
 }

@@ -88,12 +88,9 @@ static int threads_for(const struct builder *b, size_t n_items)
 
 /* The states of one parity, without the vacuum, and what is kept of them. */
 struct block {
-    size_t n, kept;
-    size_t *state;  /* n                                      */
-    double *right;  /* n x rank: Y V s^-1/2                   */
-    double *left;   /* rank x n: s^-1/2 U^T X^T               */
-    double *weight; /* rank                                   */
-    size_t rank;    /* row length of right; kept can be less  */
+    size_t n, kept; /* kept: at most the rank of p */
+    size_t *state;  /* n */
+    oqt__oblique p;
     oqt__trunc_record record;
     bool diverged;
 };
@@ -101,71 +98,44 @@ struct block {
 static void block_release(struct block *block)
 {
     oqt__free(block->state);
-    oqt__free(block->right);
-    oqt__free(block->left);
-    oqt__free(block->weight);
+    oqt__oblique_release(&block->p);
 }
 
-/* Factor of the metric between the states of a block: Z Z^T. */
-static oqt_status factor_block(double *z, const struct block *block, const double *metric,
-                               const oqt__level *level, double *scale, oqt_error *err)
+/* The metric between the states of a block. */
+static void gather_block(double *to, const struct block *block, const double *metric, size_t n)
 {
-    for (size_t i = 0; i < block->n; i++) {
-        scale[i] = level->weight[block->state[i]];
+    for (size_t i = 0; i < block->n; i++)
         for (size_t j = 0; j < block->n; j++)
-            z[i * block->n + j] = metric[block->state[i] * level->n + block->state[j]];
-    }
-    return oqt__psd_factor(z, z, block->n, scale, block->n, err);
+            to[i * block->n + j] = metric[block->state[i] * n + block->state[j]];
 }
 
 static oqt_status truncate_block(struct block *block, const struct builder *b, oqt__svd_ws *ws,
                                  const double *right, const double *left, double tol, oqt_error *err)
 {
-    size_t m = block->n;
-    double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *cross = oqt__doubles(m * m);
-    double *scale = oqt__doubles(m);
+    size_t m = block->n, n = b->bond.level.n;
+    double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *scale = oqt__doubles(m);
     oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond};
-    oqt__svd svd = {0};
     oqt_status st;
 
-    if (!x || !y || !cross || !scale) {
+    if (!x || !y || !scale) {
         st = oqt__no_memory(err, "a truncation");
         goto done;
     }
-    if ((st = factor_block(y, block, right, &b->bond.level, scale, err)) == OQT_OK &&
-        (st = factor_block(x, block, left, &b->bond.level, scale, err)) == OQT_OK) {
-        oqt__gemm(true, false, m, m, m, 1.0, x, m, y, m, 0.0, cross, m);
-        st = oqt__svd_trunc(&svd, ws, cross, m, m, &rule, &block->record, err);
-    }
+    gather_block(x, block, left, n);
+    gather_block(y, block, right, n);
+    for (size_t i = 0; i < m; i++)
+        scale[i] = b->bond.level.weight[block->state[i]];
+    st = oqt__oblique_create(&block->p, ws, x, scale, y, scale, m, &rule, &block->record, err);
     /* A metric that grew is not positive, not finite, or has weights far above one. */
-    if (st == OQT_ECONV || st == OQT_EINVAL || (st == OQT_OK && svd.rank > 0 && !(svd.s[0] < WEIGHT_LIMIT))) {
+    if (st == OQT_ECONV || st == OQT_EINVAL ||
+        (st == OQT_OK && block->p.rank > 0 && !(block->p.weight[0] < WEIGHT_LIMIT))) {
         block->diverged = true;
-        st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges at %zu states", b->bond.level.n);
+        st = oqt__fail(err, OQT_ECONV, "metric of correlated paths diverges at %zu states", n);
     }
-    if (st != OQT_OK)
-        goto done;
-    block->rank = block->kept = svd.rank;
-    block->right = oqt__doubles(m * svd.rank);
-    block->left = oqt__doubles(svd.rank * m);
-    block->weight = oqt__copy(svd.s, svd.rank, sizeof *svd.s);
-    if (!block->right || !block->left || !block->weight) {
-        st = oqt__no_memory(err, "a truncation");
-        goto done;
-    }
-    oqt__gemm(false, true, m, svd.rank, m, 1.0, y, m, svd.vt, m, 0.0, block->right, svd.rank);
-    oqt__gemm(true, true, svd.rank, m, m, 1.0, svd.u, svd.rank, x, m, 0.0, block->left, m);
-    for (size_t k = 0; k < svd.rank; k++) {
-        double root = 1.0 / sqrt(svd.s[k]);
-
-        for (size_t i = 0; i < m; i++) {
-            block->right[i * svd.rank + k] *= root;
-            block->left[k * m + i] *= root;
-        }
-    }
+    block->kept = block->p.rank;
 done:
     oqt__free(x);
     oqt__free(y);
-    oqt__free(cross);
     oqt__free(scale);
     return st;
 }
@@ -207,11 +177,11 @@ static oqt_status assemble_projectors(struct projectors *out, const struct block
         const struct block *block = &blocks[parity];
 
         for (size_t k = 0; k < block->kept; k++, at++) {
-            p.weight[at] = block->weight[k];
+            p.weight[at] = block->p.weight[k];
             p.parity[at] = parity;
             for (size_t i = 0; i < block->n; i++) {
-                p.right[block->state[i] * p.kept + at] = block->right[i * block->rank + k];
-                p.left[at * n + block->state[i]] = block->left[k * block->n + i];
+                p.right[block->state[i] * p.kept + at] = block->p.right[i * block->p.rank + k];
+                p.left[at * n + block->state[i]] = block->p.left[k * block->n + i];
             }
         }
     }
@@ -256,18 +226,18 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
             goto done;
         }
         oqt__trunc_add(&b->record, &blocks[parity].record);
-        b->flops += (8.0 / 3.0) * m * m * m + 4.0 * m * m * (double)blocks[parity].rank +
+        b->flops += (8.0 / 3.0) * m * m * m + 4.0 * m * m * (double)blocks[parity].p.rank +
                     oqt__svd_flops(blocks[parity].n, blocks[parity].n, &blocks[parity].record);
     }
     while (1 + blocks[0].kept + blocks[1].kept > b->par->max_bond) {
         struct block *even = &blocks[0], *odd = &blocks[1];
-        bool drop_odd =
-            even->kept == 0 || (odd->kept > 0 && odd->weight[odd->kept - 1] < even->weight[even->kept - 1]);
+        bool drop_odd = even->kept == 0 ||
+                        (odd->kept > 0 && odd->p.weight[odd->kept - 1] < even->p.weight[even->kept - 1]);
 
         if (even->kept + odd->kept == 0)
             break;
         struct block *shorter = drop_odd ? odd : even;
-        double weight = shorter->weight[--shorter->kept];
+        double weight = shorter->p.weight[--shorter->kept];
 
         b->record.discarded_weight += weight * weight;
         b->limited = true;

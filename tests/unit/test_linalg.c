@@ -42,6 +42,118 @@ static void naive_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, double al
         }
 }
 
+START_TEST(square_products_match_naive_loops)
+{
+    /* in the kernel, at its end, and in strips of rows */
+    static const size_t sizes[] = {1, 2, 5, 8, 13, 31, 95, 96, 97, 150};
+    uint64_t seed = 515;
+
+    for (size_t q = 0; q < sizeof sizes / sizeof *sizes; q++) {
+        size_t n = sizes[q], ld = oqt__padded(n), size = ld * ld;
+        double *a = calloc(size, sizeof *a), *b = calloc(size, sizeof *b), *c = malloc(size * sizeof *c);
+        double *expected = malloc(size * sizeof *expected);
+
+        ck_assert_uint_eq(ld % 8, 0);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n; j++) {
+                a[i * ld + j] = random_uniform(&seed) - 0.5;
+                b[i * ld + j] = random_uniform(&seed) - 0.5;
+            }
+        for (int lower = 0; lower < 2; lower++)
+            for (int add = 0; add < 2; add++) {
+                memset(c, 0, size * sizeof *c);
+                for (size_t i = 0; i < n; i++)
+                    for (size_t j = 0; j < n; j++)
+                        c[i * ld + j] = 0.25 - (double)j;
+                memcpy(expected, c, size * sizeof *c);
+                naive_gemm(false, false, n, n, n, -1.7, a, ld, b, ld, add ? 0.3 : 0.0, expected, ld);
+                oqt__square_product(c, -1.7, a, b, add ? 0.3 : 0.0, n, lower);
+                for (size_t i = 0; i < ld; i++)
+                    for (size_t j = 0; j < ld; j++)
+                        if (!lower || j <= i)
+                            ck_assert_double_eq_tol(c[i * ld + j], expected[i * ld + j],
+                                                    8.0 * EPS * (double)n);
+                        else if (j >= n || i >= n)
+                            ck_assert_double_eq(c[i * ld + j], 0.0);
+            }
+        free(a);
+        free(b);
+        free(c);
+        free(expected);
+    }
+}
+END_TEST
+
+/* m = f f^T with columns that fall off. */
+static void graded_metric(double *m, size_t n, uint64_t *seed)
+{
+    double *f = new_random(n * n, seed);
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            f[i * n + j] *= pow(0.4, (double)j);
+    memset(m, 0, n * n * sizeof *m);
+    naive_gemm(false, true, n, n, n, 1.0, f, n, f, n, 0.0, m, n);
+    free(f);
+}
+
+static int decreasing(const void *a, const void *b)
+{
+    double x = ((const oqt_complex *)a)->re, y = ((const oqt_complex *)b)->re;
+
+    return (x < y) - (x > y);
+}
+
+/* The weights are the roots of the eigenvalues of L R; projectors that keep all of them are inverse to each
+ * other, and left R left^T = right^T L right = diag(weight). */
+START_TEST(oblique_projectors_balance_two_metrics)
+{
+    enum { N = 9 };
+    uint64_t seed = 902;
+    double left[N * N], right[N * N], x[N * N], y[N * N], scale[2 * N], product[N * N] = {0}, t[N * N] = {0};
+    oqt_complex w[N];
+    oqt__svd_ws ws = {0};
+    oqt_error err = {0};
+
+    graded_metric(left, N, &seed);
+    graded_metric(right, N, &seed);
+    naive_gemm(false, false, N, N, N, 1.0, left, N, right, N, 0.0, product, N);
+    ASSERT_OK(oqt__eigvals(w, product, N, &err), err);
+    qsort(w, N, sizeof *w, decreasing);
+    for (size_t i = 0; i < N; i++) {
+        scale[i] = left[i * N + i];
+        scale[N + i] = right[i * N + i];
+    }
+    for (int cut = 0; cut < 2; cut++) {
+        oqt__trunc rule = {.abs_tol = cut ? sqrt(sqrt(w[3].re * w[4].re)) : 0.0};
+        oqt__trunc_record record = {0};
+        oqt__oblique p = {0};
+        size_t r = cut ? 4 : N;
+
+        memcpy(x, left, sizeof x);
+        memcpy(y, right, sizeof y);
+        ASSERT_OK(oqt__oblique_create(&p, &ws, x, scale, y, scale + N, N, &rule, &record, &err), err);
+        ck_assert_uint_eq(p.n, N);
+        ck_assert_uint_eq(p.rank, r);
+        for (size_t i = 0; i < r; i++)
+            ck_assert_double_eq_tol(p.weight[i], sqrt(w[i].re), 1e-9 * p.weight[0]);
+        naive_gemm(false, false, r, r, N, 1.0, p.left, N, p.right, r, 0.0, product, r);
+        for (size_t i = 0; i < r * r; i++)
+            ck_assert_double_eq_tol(product[i], i % (r + 1) == 0 ? 1.0 : 0.0, 1e-9);
+        naive_gemm(false, false, r, N, N, 1.0, p.left, N, right, N, 0.0, t, N);
+        naive_gemm(false, true, r, r, N, 1.0, t, N, p.left, N, 0.0, product, r);
+        for (size_t i = 0; i < r * r; i++)
+            ck_assert_double_eq_tol(product[i], i % (r + 1) == 0 ? p.weight[i / r] : 0.0, 1e-9 * p.weight[0]);
+        naive_gemm(true, false, r, N, N, 1.0, p.right, r, left, N, 0.0, t, N);
+        naive_gemm(false, false, r, r, N, 1.0, t, N, p.right, r, 0.0, product, r);
+        for (size_t i = 0; i < r * r; i++)
+            ck_assert_double_eq_tol(product[i], i % (r + 1) == 0 ? p.weight[i / r] : 0.0, 1e-9 * p.weight[0]);
+        oqt__oblique_release(&p);
+    }
+    oqt__svd_ws_release(&ws);
+}
+END_TEST
+
 START_TEST(gemm_matches_naive_loops)
 {
     static const size_t sizes[] = {0, 1, 2, 5, 17};
@@ -1136,6 +1248,8 @@ int main(void)
     Suite *suite = suite_create("linalg");
     TCase *tc = tcase_create("products");
 
+    tcase_add_test(tc, square_products_match_naive_loops);
+    tcase_add_test(tc, oblique_projectors_balance_two_metrics);
     tcase_add_test(tc, gemm_matches_naive_loops);
     tcase_add_test(tc, gemv_matches_naive_loops);
     tcase_add_test(tc, beta_zero_overwrites_nan);
