@@ -233,7 +233,7 @@ static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
     if (n[0].value != FORMAT_VERSION || method == OQT_PT_AUTO || !(n[2].value >= 1.0) ||
         !(n[2].value <= MAX_DIMENSION) || !(n[3].value > 0.0) || !isfinite(n[3].value) ||
         !(n[4].value == -1.0 || (n[4].value >= 1.0 && is_count(n[4].value, MANY))) || !(n[5].value >= 1.0) ||
-        !(n[5].value <= 1e6))
+        !(n[5].value <= 1e6) || (method == OQT_PT_UNIFORM && n[4].value >= 0.0))
         return false;
     *i = (oqt_pt_info){.method = method,
                        .dimension = (size_t)n[2].value,

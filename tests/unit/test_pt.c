@@ -1429,6 +1429,8 @@ START_TEST(inconsistent_contents_are_refused)
             what = "tail", pt->tail_power[0] = NAN;
         else if (i == 17)
             what = "eigenvector", pt->u[2].re = NAN;
+        else if (i == 18)
+            what = "number of steps", pt->info.n_steps = (size_t)1 << 53; /* a uniform one has no end */
         if (what) {
             ASSERT_OK(oqt_pt_write(pt, p.path, &err), err);
             check_refused(p.path, OQT_EFORMAT, what);
