@@ -594,15 +594,16 @@ static oqt_status create_accurate_or_finite(oqt_pt **out, const oqt_bath *bath, 
                                             double leg_rate, oqt_error *err)
 {
     oqt_pt_options finite = *opt;
+    oqt_error second;
     oqt_status st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
 
     if (st != OQT_ECONV || opt->method != OQT_PT_AUTO || opt->n_steps == 0 || opt->n_steps > FINITE_STEPS_MAX)
         return st;
     finite.method = OQT_PT_TEMPO;
-    finite.memory_steps = 0;
-    if (create_accurate(out, bath, d, coupling, dt, &finite, leg_rate, NULL) == OQT_OK)
-        return OQT_OK;
-    return st; /* with the message of the first attempt */
+    st = create_accurate(out, bath, d, coupling, dt, &finite, leg_rate, &second);
+    if (st == OQT_OK || st == OQT_ECONV)
+        return st; /* with the message of the first attempt */
+    return oqt__fail(err, st, "%s", second.text);
 }
 
 oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,

@@ -829,6 +829,7 @@ START_TEST(an_accuracy_that_the_uniform_builder_misses_is_met_by_this_one)
     oqt_system *system = NULL;
     oqt_bath *bath = NULL;
     oqt_complex coupling[4];
+    size_t calls_left = SIZE_MAX;
     oqt_error err = {0};
     oqt_pt *pt = NULL;
 
@@ -840,8 +841,14 @@ START_TEST(an_accuracy_that_the_uniform_builder_misses_is_met_by_this_one)
     opt.n_steps = N;
     opt.system = system;
     opt.method = OQT_PT_UNIFORM;
+    opt.progress = (oqt_progress){stop, &calls_left};
     ck_assert_int_eq(oqt_pt_create(&pt, bath, 2, coupling, dt, &opt, &err), OQT_ECONV);
+    /* canceled in the first of the calls that follow */
+    calls_left = SIZE_MAX - calls_left + 1;
     opt.method = OQT_PT_AUTO;
+    ck_assert_int_eq(oqt_pt_create(&pt, bath, 2, coupling, dt, &opt, &err), OQT_ECANCELED);
+    ck_assert(pt == NULL && err.code == OQT_ECANCELED);
+    opt.progress = (oqt_progress){NULL, NULL};
     pt = new_pt(bath, 2, coupling, &opt);
     ck_assert_int_eq(info_of(pt).method, OQT_PT_TEMPO);
     ck_assert_double_le(info_of(pt).error_estimate, 1e-4);
