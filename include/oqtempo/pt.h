@@ -72,8 +72,9 @@ typedef struct {
     size_t path_steps;       /* length of those paths                                                      */
     int state_limit_hit;     /* 1 if max_bond cut off states above the tolerance                           */
     double flops; /* floating-point operations of its products and decompositions, about; 0: unknown */
-    double error_estimate; /* of elements of density matrices: four path errors, continued to the number
-                              of steps where paths are shorter; at least 60 fit errors. 0: closed form   */
+    double error_estimate; /* of elements of density matrices: four path errors (and cutoff errors), continued
+                              to the number of steps where paths are shorter; at least 60 fit errors.
+                              0: closed form */
     double accuracy;       /* what the options asked for                                                 */
     size_t n_builds;       /* tensors built to meet it; it and the two above are 0 in a tensor from a file */
     size_t memory_steps;   /* as in the options: 0 if the memory is full                                 */

@@ -453,6 +453,7 @@ oqt_status oqt__pt_build_finite(oqt_pt *pt, const oqt_bath *bath, const oqt__fin
     struct builder b = {.legs = &pt->legs, .par = par};
     oqt__blas_guard guard = {false};
     oqt__chain chain = {0};
+    double error[2] = {0.0, 0.0}, cutoff_error[2] = {0.0, 0.0}, half;
     oqt_status st;
 
     oqt__blas_enter(&guard);
@@ -475,9 +476,12 @@ oqt_status oqt__pt_build_finite(oqt_pt *pt, const oqt_bath *bath, const oqt__fin
     pt->info.path_rate = -log(par->lam) / pt->dt;
     oqt__cutoff cut = {b.memory, b.end};
 
-    st = oqt__path_test_cut(&pt->info.path_error, &pt->info.cutoff_error, pt, b.eta,
-                            pt->info.memory_steps > 0 ? &cut : NULL, par->path_steps, par->path_lam,
-                            par->n_threads, err);
+    st = oqt__path_test_cut(error, cutoff_error, pt, b.eta, pt->info.memory_steps > 0 ? &cut : NULL,
+                            par->path_steps, par->path_lam, par->n_threads, err);
+    pt->info.path_error = error[0];
+    pt->info.cutoff_error = cutoff_error[0];
+    half = error[1] + cutoff_error[1];
+    pt->path_growth = half > 0.0 ? (error[0] + cutoff_error[0]) / half : 2.0;
     if (st == OQT_OK && !(pt->info.path_error < 1.0))
         st = oqt__fail(err, OQT_ECONV,
                        "process tensor is useless: path error %.1e at bond %zu; try another tolerance",

@@ -222,28 +222,36 @@ static oqt_complex *run_all(const struct paths *paths, const oqt_pt *pt, int n_t
     return value;
 }
 
-/* Root mean square over paths of the largest |a - b| after any of their pieces. */
-static double distance_of(const struct paths *paths, const oqt_complex *a, const oqt_complex *b)
+/* Root mean square over paths of the largest |a - b| after any of their pieces, and after those of the first
+ * half of the path. */
+static void distance_of(double distance[2], const struct paths *paths, const oqt_complex *a,
+                        const oqt_complex *b)
 {
-    double sum = 0.0;
+    double sum[2] = {0.0, 0.0};
 
     for (size_t p = 0; p < paths->n_paths; p++) {
-        double worst = 0.0;
+        double worst[2] = {0.0, 0.0};
 
         for (size_t i = 0; i < paths->path[p].n; i++) {
+            const struct oqt__piece *piece = paths->path[p].piece + i;
             oqt_complex d = difference(a[p * paths->n_slots + i], b[p * paths->n_slots + i]);
             double err2 = d.re * d.re + d.im * d.im;
 
-            if (!(err2 <= worst))
-                worst = err2; /* and a NaN stays */
+            if (!(err2 <= worst[0]))
+                worst[0] = err2; /* and a NaN stays */
+            if (2 * (piece->start + ((size_t)1 << piece->log2_length)) <= paths->n_slots)
+                worst[1] = worst[0];
         }
-        sum += worst;
+        sum[0] += worst[0];
+        sum[1] += worst[1];
     }
-    return sqrt(sum / (double)paths->n_paths);
+    for (size_t i = 0; i < 2; i++)
+        distance[i] = sqrt(sum[i] / (double)paths->n_paths);
 }
 
-oqt_status oqt__path_test_cut(double *error, double *cutoff_error, const oqt_pt *pt, const oqt_complex *eta,
-                              const oqt__cutoff *cut, size_t n, double lam, int n_threads, oqt_error *err)
+oqt_status oqt__path_test_cut(double error[2], double cutoff_error[2], const oqt_pt *pt,
+                              const oqt_complex *eta, const oqt__cutoff *cut, size_t n, double lam,
+                              int n_threads, oqt_error *err)
 {
     struct paths paths;
     oqt_complex *value = NULL, *exact = NULL, *full = NULL;
@@ -253,9 +261,9 @@ oqt_status oqt__path_test_cut(double *error, double *cutoff_error, const oqt_pt 
     if (cut)
         ok = ok && (full = exact_all(&paths, &pt->legs, eta, NULL, n_threads)) != NULL;
     if (ok)
-        *error = distance_of(&paths, value, exact);
+        distance_of(error, &paths, value, exact);
     if (ok && cut)
-        *cutoff_error = distance_of(&paths, exact, full);
+        distance_of(cutoff_error, &paths, exact, full);
     paths_release(&paths);
     oqt__free(value);
     oqt__free(exact);
@@ -268,11 +276,14 @@ oqt_status oqt__path_distance(double *distance, const oqt_pt *a, const oqt_pt *b
 {
     struct paths paths;
     oqt_complex *value_a = NULL, *value_b = NULL;
+    double both[2];
     bool ok = draw_paths(&paths, a->d * a->d, n, lam) && (value_a = run_all(&paths, a, n_threads)) != NULL &&
               (value_b = run_all(&paths, b, n_threads)) != NULL;
 
-    if (ok)
-        *distance = distance_of(&paths, value_a, value_b);
+    if (ok) {
+        distance_of(both, &paths, value_a, value_b);
+        *distance = both[0];
+    }
     paths_release(&paths);
     oqt__free(value_a);
     oqt__free(value_b);

@@ -62,11 +62,11 @@ typedef struct {
 } oqt__cutoff;
 
 /** As oqt__path_test, for a memory that ends: error is against the functional of that memory, cutoff_error
- * the same measure of how far that one is from the full memory. cut: NULL for the full memory, cutoff_error
- * is then not written. Slot by slot. */
-oqt_status oqt__path_test_cut(double *error, double *cutoff_error, const oqt_pt *pt, const oqt_complex *eta,
-                              const oqt__cutoff *cut, size_t n_steps, double lam, int n_threads,
-                              oqt_error *err);
+ * the same measure of how far that one is from the full memory, both followed by the same over the first
+ * half of the path. cut: NULL for the full memory, cutoff_error is then not written. Slot by slot. */
+oqt_status oqt__path_test_cut(double error[2], double cutoff_error[2], const oqt_pt *pt,
+                              const oqt_complex *eta, const oqt__cutoff *cut, size_t n_steps, double lam,
+                              int n_threads, oqt_error *err);
 
 /** The same measure of how far two tensors with the same legs are from each other. */
 oqt_status oqt__path_distance(double *distance, const oqt_pt *a, const oqt_pt *b, size_t n_steps, double lam,

@@ -452,16 +452,15 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
  * feel so many fit errors. */
 static const double SAFETY = 4.0, FIT_SHARE = 60.0;
 
-static double estimate_error(const oqt_pt *pt, size_t n_steps, double long_error)
+/* From the error of paths: all of the run, or path_steps long. */
+static double estimate_error(const oqt_pt *pt, size_t n_steps, double path_error, bool all)
 {
-    double error = SAFETY * fmax(pt->info.path_error, long_error);
-    double longer = (double)n_steps / (double)pt->info.path_steps;
+    double error = SAFETY * path_error, longer = (double)n_steps / (double)pt->info.path_steps;
 
-    /* what grew from half the paths to the whole goes on growing by the same power, unless it was looked at
-     */
-    if (longer > 1.0 && long_error == 0.0)
+    /* what grew from half the paths to the whole goes on growing by the same power */
+    if (longer > 1.0 && !all)
         error *= pow(longer, log2(fmax(pt->path_growth, 1.0)));
-    return fmin(fmax(error, FIT_SHARE * pt->info.fit_error), 1.0);
+    return error < 1.0 ? fmin(fmax(error, FIT_SHARE * pt->info.fit_error), 1.0) : 1.0; /* also for a NaN */
 }
 
 /* A fresh tensor by the uniform builder at one tolerance. */
@@ -485,7 +484,9 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
         return st;
     }
     if (pt->info.path_steps > 0) /* else nothing acts */
-        pt->info.error_estimate = estimate_error(pt, opt->n_steps, long_error);
+        pt->info.error_estimate = estimate_error(
+            pt, opt->n_steps, long_error <= pt->info.path_error ? pt->info.path_error : long_error,
+            long_error != 0.0);
     pt->info.n_builds = 1;
     *out = pt;
     return OQT_OK;
@@ -516,7 +517,8 @@ static oqt_status create_finite(oqt_pt **out, const oqt_bath *bath, size_t d, co
         oqt_pt_destroy(pt);
         return st;
     }
-    pt->info.error_estimate = estimate_error(pt, opt->n_steps, pt->info.path_error + pt->info.cutoff_error);
+    pt->info.error_estimate =
+        estimate_error(pt, opt->n_steps, pt->info.path_error + pt->info.cutoff_error, false);
     pt->info.n_builds = 1;
     *out = pt;
     return OQT_OK;

@@ -310,6 +310,35 @@ START_TEST(published_elements_are_reproduced)
 }
 END_TEST
 
+/* The path test ends after 2048 steps, but errors of a coherence that does not die go on growing. A path that
+ * stays on one leg with O- = 1 has F = exp(-Re eta(t)). */
+START_TEST(the_error_estimate_goes_on_behind_the_path_test)
+{
+    enum { N = 8192, MEMORY = 20 };
+    static const double step = 0.1, end = N * 0.1;
+    oqt_pt_options opt = options(1e-3, N, MEMORY, 0.0);
+    size_t *path = calloc(N, sizeof *path);
+    oqt_bath *bath = NULL;
+    oqt_pt *pt = NULL;
+    oqt_error err = {0};
+    oqt_complex eta;
+    double error;
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.01, 3.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, &err), err);
+    ASSERT_OK(oqt_pt_create(&pt, bath, 2, half_z, step, &opt, &err), err);
+    ASSERT_OK(oqt_bath_eta_function(&eta, bath, 1, &end, 0, &err), err);
+    for (size_t k = 0; k < N; k++)
+        path[k] = 1;
+    error = cabs(contract(pt, path, N) - exp(-eta.re));
+    ck_assert_uint_lt(info_of(pt).path_steps, N);
+    ck_assert_double_gt(error, 4.0 * (info_of(pt).path_error + info_of(pt).cutoff_error));
+    ck_assert_double_ge(info_of(pt).error_estimate, error);
+    oqt_pt_destroy(pt);
+    oqt_bath_destroy(bath);
+    free(path);
+}
+END_TEST
+
 /* ---- structure ---- */
 
 /* However coarse: bonds fit, and a leg without difference takes e_0 to e_0, bit by bit. */
@@ -868,6 +897,7 @@ int main(void)
     tcase_add_test(tc, strong_coupling_is_squared_from_a_weaker_one);
     tcase_add_test(tc, any_number_of_steps_and_any_memory_fit_long_paths);
     tcase_add_test(tc, published_elements_are_reproduced);
+    tcase_add_test(tc, the_error_estimate_goes_on_behind_the_path_test);
     suite_add_tcase(suite, tc);
     tc = tcase_create("structure");
     tcase_add_test(tc, the_vacuum_is_exact_at_any_tolerance);
