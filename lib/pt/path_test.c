@@ -324,6 +324,7 @@ static bool make_unit(struct test *test, unsigned q)
 {
     size_t size = 2 * test->pt->legs.n_class * test->pt->chi * test->pt->chi;
     double *old = oqt__copy(test->pt->f, size, sizeof *old), *new = oqt__doubles(size);
+    bool ok;
 
     for (; old && new &&q > 0; q--) {
         double *swap = old;
@@ -332,9 +333,10 @@ static bool make_unit(struct test *test, unsigned q)
         old = new;
         new = swap;
     }
-    oqt__free(new);
     test->unit = old;
-    return old && new;
+    ok = old && new;
+    oqt__free(new);
+    return ok;
 }
 
 oqt_status oqt__path_test_long(double *error, const oqt_pt *pt, const oqt_bath *bath, size_t n_steps,
