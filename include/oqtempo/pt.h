@@ -119,7 +119,7 @@ OQT_API oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, c
  * @param[in]  tolerance  as in oqt_pt_options; states of a weight up to it are dropped
  * @param[in]  max_bond   limit of the bond; 0: none
  * @param[in]  n_threads  0: OpenMP's default
- * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (the copy would be useless: a path error of 1 or more)
  *
  * The trace stays exact. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
  * two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of a

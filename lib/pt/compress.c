@@ -241,8 +241,13 @@ oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, siz
     if (st != OQT_OK)
         goto done;
     to->info.path_error += distance;
+    if (!(to->info.path_error < 1.0)) { /* as of a tensor that is built */
+        st = oqt__fail(err, OQT_ECONV, "nothing is left of the process tensor: path error %.1e at bond %zu",
+                       to->info.path_error, to->chi);
+        goto done;
+    }
     if (pt->info.error_estimate > 0.0)
-        to->info.error_estimate += ERROR_FACTOR * distance;
+        to->info.error_estimate = fmin(pt->info.error_estimate + ERROR_FACTOR * distance, 1.0);
     to->info.tolerance = fmax(pt->info.tolerance, tolerance);
     to->info.discarded_weight += job.record.discarded_weight;
     to->info.state_limit_hit = pt->info.state_limit_hit || job.record.limited;

@@ -345,6 +345,26 @@ START_TEST(bad_arguments_are_named)
 }
 END_TEST
 
+/* Slow noise needs more than two states. */
+START_TEST(a_copy_of_which_nothing_is_left_is_refused)
+{
+    oqt_complex coupling[9] = {[0] = {1.0, 0}, [4] = {0.3, 0}, [8] = {-1.0, 0}};
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_pt *pt = NULL, *mark = (oqt_pt *)&pt, *out = mark;
+    oqt_bath *bath = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.05, 0.5, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, &err), err);
+    opt.tolerance = 1e-3;
+    opt.n_steps = 300;
+    ASSERT_OK(oqt_pt_create(&pt, bath, 3, coupling, 0.1, &opt, &err), err);
+    ck_assert_int_eq(oqt_pt_compress(&out, pt, 1e-3, 2, 1, &err), OQT_ECONV);
+    ck_assert(strstr(err.text, "bond 2") && out == mark);
+    oqt_pt_destroy(pt);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 static oqt_status compress_and_destroy(void *ctx)
 {
     oqt_pt *mark = (oqt_pt *)&ctx, *out = mark;
@@ -385,6 +405,7 @@ int main(void)
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");
     tcase_add_test(tc, bad_arguments_are_named);
+    tcase_add_test(tc, a_copy_of_which_nothing_is_left_is_refused);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
