@@ -267,7 +267,7 @@ static bool without_vacuum(double *to, double *scale, const double *metric, size
     }
     for (size_t i = 0; i < m; i++)
         scale[i] = fmax(scale[i], 1e-30 * largest);
-    return largest > 0.0;
+    return largest > 1e-100; /* products of smaller scales underflow */
 }
 
 /* The vacuum beside the projectors of the other states. */

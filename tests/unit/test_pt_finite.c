@@ -339,6 +339,27 @@ START_TEST(the_error_estimate_goes_on_behind_the_path_test)
 }
 END_TEST
 
+/* Steps so long that all coherence is lost within one: exp(-2 Re eta_0) runs from 1e-190 to where it
+ * underflows. */
+START_TEST(very_long_steps_leave_the_dephased_tensor)
+{
+    oqt_pt_options opt = options(1e-5, 8, 5, 0.0);
+    oqt_bath *bath = ohmic(0.1, 0.5);
+    const size_t path[8] = {0, 1, 3, 2, 0, 0, 3, 3};
+
+    for (double step = 700.0; step < 1700.0; step += 50.0) {
+        oqt_error err = {0};
+        oqt_pt *pt = NULL;
+
+        ASSERT_OK(oqt_pt_create(&pt, bath, 2, half_z, step, &opt, &err), err);
+        ck_assert_double_lt(cabs(contract(pt, path, 8)), 1e-90);
+        ck_assert_double_eq(cabs(contract(pt, path, 1) - 1.0), 0.0);
+        oqt_pt_destroy(pt);
+    }
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 /* ---- structure ---- */
 
 /* However coarse: bonds fit, and a leg without difference takes e_0 to e_0, bit by bit. */
@@ -898,6 +919,7 @@ int main(void)
     tcase_add_test(tc, any_number_of_steps_and_any_memory_fit_long_paths);
     tcase_add_test(tc, published_elements_are_reproduced);
     tcase_add_test(tc, the_error_estimate_goes_on_behind_the_path_test);
+    tcase_add_test(tc, very_long_steps_leave_the_dephased_tensor);
     suite_add_tcase(suite, tc);
     tc = tcase_create("structure");
     tcase_add_test(tc, the_vacuum_is_exact_at_any_tolerance);
