@@ -95,7 +95,7 @@ static oqt_status enumerate(struct fock *fock, const oqt__state_space *model, do
                 size_t occupation;
 
                 if (weight <= threshold)
-                    break; /* gains decrease */
+                    continue; /* gains need not decrease */
                 if ((st = push_state(&fock->state, &fock->n, &cap,
                                      (struct state){.key = key_add(fock->state[i].key, mode, &occupation),
                                                     .weight = weight,

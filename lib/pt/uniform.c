@@ -604,17 +604,20 @@ static oqt_status keep_tail(oqt_pt *pt, const oqt__state_space *model, oqt_error
 /*
  * Gains are those of white paths. Along a stay on one leg a slow mode gathers more, by the number of slots
  * over which it remembers, up to the length of the stay: what matters for the states that the construction
- * starts from if stays are much longer than usual.
+ * starts from if stays are much longer than usual. Gains no longer decrease after it; returns the largest.
  */
-static void count_long_stays(oqt__state_space *model, double lam)
+static double count_long_stays(oqt__state_space *model, double lam)
 {
     static const double usual_stay = 50.0;
+    double largest = 0.0;
 
     for (size_t i = 0; i < model->n; i++) {
         double memory = 1.0 / fmax(1.0 - fabs(model->a[i * model->n + i]), 1.0 - lam);
 
         model->gain[i] *= fmax(memory / usual_stay, 1.0);
+        largest = fmax(largest, model->gain[i]);
     }
+    return largest;
 }
 
 oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__uniform_params *params,
@@ -626,7 +629,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     oqt__blas_guard guard = {false};
     oqt__memory *memory = NULL;
     oqt_complex *eta = NULL;
-    double path_error[2] = {0.0, 0.0};
+    double path_error[2] = {0.0, 0.0}, gain;
     bool acts = false;
     oqt_status st;
 
@@ -653,13 +656,13 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
                        model.n, pt->info.fit_error, par.tolerance);
         goto done;
     }
-    count_long_stays(&model, par.lam);
+    gain = count_long_stays(&model, par.lam);
     /* Each weak copy should have less than about 1/16 of a particle. */
-    while (model.n > 0 && ldexp(2.0 * model.gain[0], -(int)par.n_squarings) > 1.0 / 16.0)
+    while (ldexp(2.0 * gain, -(int)par.n_squarings) > 1.0 / 16.0)
         if (++par.n_squarings > MAX_SQUARINGS) {
             st = oqt__fail(err, OQT_ECONV,
-                           "coupling is too strong: %.1e quanta in the bath at a time step of %g",
-                           model.gain[0], pt->dt);
+                           "coupling is too strong: %.1e quanta in the bath at a time step of %g", gain,
+                           pt->dt);
             goto done;
         }
     b.eta0 = eta[0];

@@ -512,6 +512,28 @@ START_TEST(weak_coupling_base_is_exact_on_short_paths)
 }
 END_TEST
 
+/* Occupations (n, m) with g^n h^m above the threshold, g = 2^-3 and h = 2^-12 here: 3 n + 12 m < 20 has 10.
+ */
+START_TEST(the_base_has_all_states_in_any_order_of_the_gains)
+{
+    oqt__legs legs = legs_of(2, halves);
+
+    for (size_t slow = 0; slow < 2; slow++) {
+        double a[4] = {0.5, 0.0, 0.0, 0.25}, b[4] = {1.0, 1.0, 1.0, 1.0}, c[2] = {1.0, 1.0};
+        double gain[2] = {slow == 0 ? 0x1p-3 : 0x1p-12, slow == 0 ? 0x1p-12 : 0x1p-3};
+        oqt__state_space m = {.n = 2, .n_in = 2, .a = a, .b = b, .c = c, .gain = gain};
+        oqt__level level = {0};
+        oqt_error err = {0};
+        bool limited = false;
+
+        ASSERT_OK(oqt__fock_base(&level, &m, &legs, 0.5, 0x1p-20, 400, &limited, &err), err);
+        ck_assert_uint_eq(level.n, 10);
+        oqt__level_release(&level, legs.n_class);
+    }
+    oqt__legs_release(&legs);
+}
+END_TEST
+
 START_TEST(the_base_respects_its_limit_of_states)
 {
     oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
@@ -1986,6 +2008,7 @@ int main(void)
 
     tc = tcase_create("base");
     tcase_add_test(tc, weak_coupling_base_is_exact_on_short_paths);
+    tcase_add_test(tc, the_base_has_all_states_in_any_order_of_the_gains);
     tcase_add_test(tc, the_base_respects_its_limit_of_states);
     suite_add_tcase(suite, tc);
 
