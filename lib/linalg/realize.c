@@ -109,15 +109,19 @@ static oqt_status gram_factors(double *x, double *y, double *power, double *work
 static oqt_status balance(oqt__state_space *model, uint64_t horizon, oqt__svd_ws *ws, oqt_error *err)
 {
     size_t n = model->n, n_in = model->n_in;
-    double *mem = oqt__doubles(n * (6 * n + n_in)), *x = mem, *y = x + n * n, *cross = y + n * n;
-    double *to = cross + n * n, *back = to + n * n, *work = back + n * n;
+    double *x = oqt__doubles(n * (6 * n + n_in)), *y, *cross, *to, *back, *work;
     oqt__trunc rule = {0};
     oqt__svd svd;
     unsigned n_double = 0;
     oqt_status st;
 
-    if (!mem)
+    if (!x)
         return oqt__no_memory(err, "a state-space model");
+    y = x + n * n;
+    cross = y + n * n;
+    to = cross + n * n;
+    back = to + n * n;
+    work = back + n * n;
     while (n_double < 63 && horizon >> (n_double + 1))
         n_double++;
     if ((st = gram_factors(x, y, cross, work, model, n_double, err)) != OQT_OK)
@@ -140,7 +144,7 @@ static oqt_status balance(oqt__state_space *model, uint64_t horizon, oqt__svd_ws
     oqt__gemm(false, false, 1, n, n, 1.0, model->c, n, back, n, 0.0, work, n);
     memcpy(model->c, work, n * sizeof *work);
 done:
-    oqt__free(mem);
+    oqt__free(x);
     return st;
 }
 
