@@ -35,6 +35,7 @@ struct builder {
     oqt__trunc_record record;
     double discarded; /* weighted to the final coupling       */
     double flops;
+    size_t max_bond; /* of the truncation at hand            */
     bool limited;
     bool diverged; /* the metric grew out of bounds        */
 };
@@ -114,7 +115,7 @@ static oqt_status truncate_block(struct block *block, const struct builder *b, o
 {
     size_t m = block->n, n = b->bond.level.n;
     double *x = oqt__doubles(m * m), *y = oqt__doubles(m * m), *scale = oqt__doubles(m);
-    oqt__trunc rule = {.abs_tol = tol, .max_rank = b->par->max_bond};
+    oqt__trunc rule = {.abs_tol = tol, .max_rank = b->max_bond};
     oqt_status st;
 
     if (!x || !y || !scale) {
@@ -229,7 +230,7 @@ static oqt_status make_projectors(struct projectors *out, struct builder *b, dou
         b->flops += (8.0 / 3.0) * m * m * m + 4.0 * m * m * (double)blocks[parity].p.rank +
                     oqt__svd_flops(blocks[parity].n, blocks[parity].n, &blocks[parity].record);
     }
-    while (1 + blocks[0].kept + blocks[1].kept > b->par->max_bond) {
+    while (1 + blocks[0].kept + blocks[1].kept > b->max_bond) {
         struct block *even = &blocks[0], *odd = &blocks[1];
         bool drop_odd = even->kept == 0 ||
                         (odd->kept > 0 && odd->p.weight[odd->kept - 1] < even->p.weight[even->kept - 1]);
@@ -340,15 +341,18 @@ static oqt_status truncate_level(struct builder *b, size_t squarings_left, doubl
     return st;
 }
 
-/* White paths tell what is far below the tolerance; without it correlated ones cost a fraction. */
+/* White paths tell what is far below the tolerance; without it correlated ones cost a fraction. Which states
+ * a limit leaves is for the correlated ones to say: all pairs that were formed go through the white ones. */
 static oqt_status compress(struct builder *b, size_t squarings_left, double tol, oqt_error *err)
 {
     enum { MANY_STATES = 24 };
     static const double thin = 0.2;
     oqt_status st = OQT_OK;
 
+    b->max_bond = b->bond.level.n;
     if (b->bond.level.n >= MANY_STATES)
         st = truncate_level(b, squarings_left, thin * tol, 0.0, 0, err);
+    b->max_bond = b->par->max_bond;
     return st == OQT_OK ? truncate_level(b, squarings_left, tol, b->par->lam, b->par->n_iter, err) : st;
 }
 

@@ -975,6 +975,34 @@ START_TEST(factors_are_partial_sums_and_go_on_by_the_model)
 }
 END_TEST
 
+/* What a limit of the bond leaves is chosen by correlated paths, so that one at the bond itself costs
+ * nothing. */
+START_TEST(a_limit_at_the_bond_leaves_bond_and_error)
+{
+    static const oqt_complex h[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_system *system = NULL;
+    oqt_bath *bath = NULL;
+    oqt_pt *free_pt = NULL, *limited = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_system_create(&system, 2, h, &err), err);
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.1, 0.5, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, &err), err);
+    opt.tolerance = 1e-5;
+    opt.n_steps = 200;
+    opt.system = system;
+    ASSERT_OK(oqt_pt_create(&free_pt, bath, 2, half_z, 0.1, &opt, &err), err);
+    opt.max_bond = info_of(free_pt).bond_dimension;
+    ASSERT_OK(oqt_pt_create(&limited, bath, 2, half_z, 0.1, &opt, &err), err);
+    ck_assert_uint_ge(info_of(limited).bond_dimension, opt.max_bond - 2);
+    ck_assert_double_le(info_of(limited).path_error, 1.5 * info_of(free_pt).path_error);
+    oqt_pt_destroy(free_pt);
+    oqt_pt_destroy(limited);
+    oqt_bath_destroy(bath);
+    oqt_system_destroy(system);
+}
+END_TEST
+
 /* ---- files ---- */
 
 static bool have_files(const char *name)
@@ -2027,6 +2055,7 @@ int main(void)
     tcase_add_test(tc, auto_takes_the_closed_form_for_commuting_systems_only);
     tcase_add_test(tc, closed_form_is_the_exponential_of_eta);
     tcase_add_test(tc, factors_are_partial_sums_and_go_on_by_the_model);
+    tcase_add_test(tc, a_limit_at_the_bond_leaves_bond_and_error);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("files");
