@@ -11,18 +11,10 @@
 #include <math.h>
 #include <string.h>
 
-static const double TOLERANCE_MIN = 1e-12;
-
 /* Iterations of the environments of a uniform tensor: until no diagonal element changes by more than SETTLED
  * of itself. They need not converge, for any environment gives a valid truncation. */
 static const double SETTLED = 1e-3;
-enum { MAX_ITERATIONS = 400, MAX_BOND_LIMIT = 1 << 20, PATH_STEPS_MAX = 2048 };
-
-/* Errors of elements of density matrices in those of paths, as in oqt_pt_info::error_estimate. */
-static const double ERROR_FACTOR = 4.0;
-
-/* Of tensors that do not say. */
-static const double LAM_DEFAULT = 0.9;
+enum { MAX_ITERATIONS = 400 };
 
 struct job {
     const oqt_pt *pt;
@@ -199,7 +191,7 @@ done:
 /* Length of paths on which the two are compared; a file may say anything. */
 static size_t count_steps(const oqt_pt *pt)
 {
-    size_t n = pt->info.path_steps < PATH_STEPS_MAX ? pt->info.path_steps : PATH_STEPS_MAX;
+    size_t n = pt->info.path_steps < OQT__PATH_STEPS_MAX ? pt->info.path_steps : OQT__PATH_STEPS_MAX;
 
     if (n < 1)
         n = 1;
@@ -210,9 +202,9 @@ static oqt_status check_arguments(const oqt_pt *pt, double tolerance, int n_thre
 {
     if (!pt)
         return oqt__fail(err, OQT_EINVAL, "process tensor must be given");
-    if (!(tolerance >= TOLERANCE_MIN) || !(tolerance < 1.0))
-        return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g", TOLERANCE_MIN,
-                         tolerance);
+    if (!(tolerance >= OQT__TOLERANCE_MIN) || !(tolerance < 1.0))
+        return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g",
+                         OQT__TOLERANCE_MIN, tolerance);
     if (n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", n_threads);
     return OQT_OK;
@@ -229,8 +221,8 @@ oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, siz
 
     if (st != OQT_OK)
         return st;
-    job.max_bond = max_bond == 0 || max_bond > MAX_BOND_LIMIT ? MAX_BOND_LIMIT : max_bond;
-    job.lam = pt->info.path_rate > 0.0 ? exp(-pt->info.path_rate * pt->dt) : LAM_DEFAULT;
+    job.max_bond = max_bond == 0 || max_bond > OQT__BOND_LIMIT ? OQT__BOND_LIMIT : max_bond;
+    job.lam = pt->info.path_rate > 0.0 ? exp(-pt->info.path_rate * pt->dt) : OQT__LAM_DEFAULT;
     oqt__blas_enter(&guard);
     if ((st = copy_shell(&to, pt, err)) != OQT_OK ||
         (st = oqt__real_legs_create(&job.real, &pt->legs, err)) != OQT_OK)
@@ -247,7 +239,7 @@ oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, siz
         goto done;
     }
     if (pt->info.error_estimate > 0.0)
-        to->info.error_estimate = fmin(pt->info.error_estimate + ERROR_FACTOR * distance, 1.0);
+        to->info.error_estimate = fmin(pt->info.error_estimate + OQT__PATH_ERRORS * distance, 1.0);
     to->info.tolerance = fmax(pt->info.tolerance, tolerance);
     to->info.discarded_weight += job.record.discarded_weight;
     to->info.state_limit_hit = pt->info.state_limit_hit || job.record.limited;

@@ -9,14 +9,12 @@
 
 /* Probability that a path stays on its leg, as the metric wants it: too low leaves coherent errors, too high
  * spends bonds on paths that nobody takes. */
-static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_DEFAULT = 0.92, LAM_LIMIT = 1.0 - 1e-6;
+static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_LIMIT = 1.0 - 1e-6;
 
 /* What the rate of paths is to that of the system. */
 static const double SLOWER = 0.5;
 
-/* Weights of states are meaningful down to about 1e-14, and the first level works at 2^-6 of the tolerance.
- */
-static const double TOLERANCE_MIN = 1e-12, ACCURACY_MIN = 1e-8;
+static const double ACCURACY_MIN = 1e-8;
 
 /* First tolerance for an accuracy, in units of it. */
 static const double FIRST_SHARE = 0.03;
@@ -26,9 +24,7 @@ static const double FASTER = 2.5;
 
 enum {
     PATH_STEPS_DEFAULT = 128,
-    PATH_STEPS_MAX = 2048,
     MAX_BOND_DEFAULT = 640,
-    MAX_BOND_LIMIT = 1 << 20,
     MAX_BUILDS = 10,
     MAX_FASTER = 3,
     FINITE_STEPS_MAX = 256 /* of a run for which the finite builder is tried where the uniform one fails */
@@ -367,9 +363,9 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
     if (opt->accuracy != 0.0 && (!(opt->accuracy >= ACCURACY_MIN) || !(opt->accuracy < 1.0)))
         return oqt__fail(err, OQT_EINVAL, "accuracy must be at least %g and below 1, got %g", ACCURACY_MIN,
                          opt->accuracy);
-    if (!(opt->tolerance >= TOLERANCE_MIN) || !(opt->tolerance < 1.0))
-        return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g", TOLERANCE_MIN,
-                         opt->tolerance);
+    if (!(opt->tolerance >= OQT__TOLERANCE_MIN) || !(opt->tolerance < 1.0))
+        return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g",
+                         OQT__TOLERANCE_MIN, opt->tolerance);
     if (!(opt->path_rate >= 0.0) || !isfinite(opt->path_rate))
         return oqt__fail(err, OQT_EINVAL, "path rate must be finite and not negative, got %g",
                          opt->path_rate);
@@ -406,7 +402,7 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
 {
     double tol = opt->tolerance;
     oqt__uniform_params par = {.tolerance = tol,
-                               .lam = LAM_DEFAULT,
+                               .lam = OQT__LAM_DEFAULT,
                                .path_lam = 0.0,
                                .n_iter = tol > 1.1e-5   ? 2
                                          : tol > 1.1e-6 ? 4
@@ -416,9 +412,9 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                               : tol > 7e-7 ? 5
                                                            : 6,
                                .presel = tol > 0.9e-4 ? 0.5 : 0.3,
-                               .max_bond = opt->max_bond == 0               ? MAX_BOND_DEFAULT
-                                           : opt->max_bond > MAX_BOND_LIMIT ? MAX_BOND_LIMIT
-                                                                            : opt->max_bond,
+                               .max_bond = opt->max_bond == 0                ? MAX_BOND_DEFAULT
+                                           : opt->max_bond > OQT__BOND_LIMIT ? OQT__BOND_LIMIT
+                                                                             : opt->max_bond,
                                .n_steps = opt->n_steps,
                                .n_threads = opt->n_threads,
                                .progress = opt->progress};
@@ -440,22 +436,21 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
             par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, highest_lam(opt->n_steps));
         par.path_lam = exp(-SLOWER * leg_rate * dt);
     }
-    par.path_steps = opt->n_steps == 0               ? PATH_STEPS_DEFAULT
-                     : opt->n_steps > PATH_STEPS_MAX ? PATH_STEPS_MAX
-                                                     : opt->n_steps;
+    par.path_steps = opt->n_steps == 0                    ? PATH_STEPS_DEFAULT
+                     : opt->n_steps > OQT__PATH_STEPS_MAX ? OQT__PATH_STEPS_MAX
+                                                          : opt->n_steps;
     return par;
 }
 
 /* ---- accuracy ---- */
 
-/* Errors of trajectories are this many path errors in 19 of 20 problems of the grid of docs/theory.md, and
- * feel so many fit errors. */
-static const double SAFETY = 4.0, FIT_SHARE = 60.0;
+/* Errors of trajectories feel so many fit errors. */
+static const double FIT_SHARE = 60.0;
 
 /* From the error of paths: all of the run, or path_steps long. */
 static double estimate_error(const oqt_pt *pt, size_t n_steps, double path_error, bool all)
 {
-    double error = SAFETY * path_error, longer = (double)n_steps / (double)pt->info.path_steps;
+    double error = OQT__PATH_ERRORS * path_error, longer = (double)n_steps / (double)pt->info.path_steps;
 
     /* what grew from half the paths to the whole goes on growing by the same power */
     if (longer > 1.0 && !all)
@@ -537,7 +532,7 @@ static oqt_status create_tensor(oqt_pt **out, const oqt_bath *bath, size_t d, co
  * times finer costs ten times as much. */
 static double next_tolerance(double tol, double estimate, double accuracy)
 {
-    return fmax(tol * clamp(0.8 * accuracy / estimate, 1e-2, 0.5), TOLERANCE_MIN);
+    return fmax(tol * clamp(0.8 * accuracy / estimate, 1e-2, 0.5), OQT__TOLERANCE_MIN);
 }
 
 static oqt_status not_reached(const oqt_pt_info *info, double accuracy, oqt_error *err)
@@ -559,9 +554,9 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
     oqt_pt_options next = *opt;
     int faster = 0;
 
-    next.tolerance = fmax(FIRST_SHARE * opt->accuracy, TOLERANCE_MIN);
+    next.tolerance = fmax(FIRST_SHARE * opt->accuracy, OQT__TOLERANCE_MIN);
     for (size_t n = 1;; n++) {
-        bool last = n == MAX_BUILDS || next.tolerance <= TOLERANCE_MIN;
+        bool last = n == MAX_BUILDS || next.tolerance <= OQT__TOLERANCE_MIN;
         oqt_pt_info info = {.error_estimate = 10.0 * opt->accuracy}; /* of a useless tensor */
         oqt_pt *pt = NULL;
         oqt_status st = create_tensor(&pt, bath, d, coupling, dt, &next, leg_rate, err);

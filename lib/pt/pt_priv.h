@@ -7,6 +7,18 @@
 #include "influence/influence.h"
 #include "linalg/linalg.h"
 
+/** What every builder and recompression keeps to: weights of states are meaningful down to about 1e-14, and
+ * the first level works at 2^-6 of the tolerance; limits of bonds and of the length of tested paths. */
+#define OQT__TOLERANCE_MIN 1e-12
+enum { OQT__BOND_LIMIT = 1 << 20, OQT__PATH_STEPS_MAX = 2048 };
+
+/** Probability to stay on a leg where no system and no rate is known. */
+#define OQT__LAM_DEFAULT 0.92
+
+/** Errors of elements of density matrices are this many path errors in 19 of 20 problems of the grid of
+ *  docs/theory.md. */
+#define OQT__PATH_ERRORS 4.0
+
 /** Number of stored powers A^(2^j) of the memory model; from step 2^21 on nothing is left of the start. */
 enum { OQT__POWERS = 21 };
 
