@@ -11,8 +11,8 @@
  * spends bonds on paths that nobody takes. */
 static const double LAM_MIN = 0.8, LAM_MAX = 0.98, LAM_LIMIT = 1.0 - 1e-6;
 
-/* What the rate of paths is to that of the system. */
-static const double SLOWER = 0.5;
+/* What the rate of paths is to that of the system, and where coherences die fast at most. */
+static const double SLOWER = 0.5, FASTEST = 2.0;
 
 static const double ACCURACY_MIN = 1e-8;
 
@@ -420,7 +420,8 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
                                .progress = opt->progress};
 
     /* Half the spectral width, or half the rate at which this system leaves its legs, where that is faster:
-     * errors that are coherent over some stays are those that last. Paths are not slower than the run is
+     * errors that are coherent over some stays are those that last, unless coherences die faster than the
+     * system turns. Paths are not slower than the run is
      * long; those of a system that never leaves its legs are as slow as they may be. The test takes paths
      * that are slower by as much than those of the system itself. */
     if (opt->path_rate > 0.0) {
@@ -428,12 +429,14 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
         par.path_lam = exp(-opt->path_rate * dt);
     }
     if (opt->system) {
-        double rate = SLOWER * fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt;
+        double turn = fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt, rate = SLOWER * turn;
 
         if (opt->n_steps > 0)
             rate = fmax(rate, 1.0 / (double)opt->n_steps);
         if (opt->path_rate == 0.0)
             par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, highest_lam(opt->n_steps));
+        if (opt->path_rate == 0.0 && leg_rate > 0.0)
+            par.lam_min = fmax(exp(-FASTEST * turn), LAM_MIN);
         par.path_lam = exp(-SLOWER * leg_rate * dt);
     }
     par.path_steps = opt->n_steps == 0                    ? PATH_STEPS_DEFAULT

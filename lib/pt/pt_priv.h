@@ -96,8 +96,9 @@ void oqt__pt_apply_power(double *x, double *y, const double *power, size_t m, si
 /** Parameters of the uniform builder; tests set them one by one, oqt_pt_create by rule. */
 typedef struct {
     double tolerance;
-    double lam;    /* probability that a path stays on its leg from one slot to the next    */
-    size_t n_iter; /* iterations of the metric per level, after the sum over stays          */
+    double lam;     /* probability that a path stays on its leg from one slot to the next    */
+    size_t n_iter;  /* iterations of the metric per level, after the sum over stays          */
+    double lam_min; /* where coherences die faster, lam falls to this at most; 0: not at all  */
     size_t n_squarings;
     double presel; /* pairs of weight below presel times the tolerance of a level are left out */
     size_t max_bond;

@@ -606,6 +606,31 @@ static oqt_status keep_tail(oqt_pt *pt, const oqt__state_space *model, oqt_error
 }
 
 /*
+ * Where coherences die before the system turns, paths that stay on such a leg for long matter to nobody. With
+ * n slots for the system to turn (half of the mean stay), their rate is the mean over legs of om^2 times the
+ * growth of Re eta(t) from n to 2 n slots; the first n are the fast beginning, which every coherence survives
+ * in part.
+ */
+static double dephasing_rate(const oqt__legs *legs, const oqt_complex *eta, size_t n_eta, double lam)
+{
+    size_t n = (size_t)fmax(round(-0.5 / log(lam)), 1.0);
+    double slope = 0.0, growth = 0.0, om2 = 0.0, share = 0.0;
+
+    if (2 * n > n_eta)
+        return 0.0;
+    for (size_t j = 0; j < 2 * n; j++) {
+        slope += eta[j].re;
+        growth += j < n ? 0.0 : slope;
+    }
+    for (size_t k = 0; k < legs->n_class; k++)
+        if (legs->om[k] > 0.0) {
+            om2 += legs->weight[k] * legs->om[k] * legs->om[k];
+            share += legs->weight[k];
+        }
+    return om2 / share * growth / (double)n;
+}
+
+/*
  * Gains are those of white paths. Along a stay on one leg a slow mode gathers more, by the number of slots
  * over which it remembers, up to the length of the stay: what matters for the states that the construction
  * starts from if stays are much longer than usual. Gains no longer decrease after it; returns the largest.
@@ -660,6 +685,9 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
                        model.n, pt->info.fit_error, par.tolerance);
         goto done;
     }
+    if (par.lam_min > 0.0)
+        par.lam =
+            fmin(par.lam, fmax(exp(-dephasing_rate(&pt->legs, eta, par.path_steps, par.lam)), par.lam_min));
     gain = count_long_stays(&model, par.lam);
     /* Each weak copy should have less than about 1/16 of a particle. */
     while (ldexp(2.0 * gain, -(int)par.n_squarings) > 1.0 / 16.0)

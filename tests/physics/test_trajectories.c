@@ -334,6 +334,34 @@ START_TEST(states_stay_hermitian_with_unit_trace)
 }
 END_TEST
 
+/* In a hot bath coherences die long before the system turns; with paths as slow as the system alone would
+ * have them, the error was 7e-4. The reference has other paths and a hundredth of the tolerance. */
+START_TEST(paths_in_a_hot_bath_are_as_fast_as_coherences_die)
+{
+    enum { N = 400 };
+    static const struct test_case hot = {.d = 2,
+                                         .hamiltonian = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}},
+                                         .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
+                                         .n_baths = 1,
+                                         .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 2.0, half_z}},
+                                         .dt = 0.05,
+                                         .n_steps = N};
+    oqt_complex *rho = malloc((N + 1) * 4 * sizeof *rho),
+                *reference = malloc((N + 1) * 4 * sizeof *reference);
+    oqt_pt_options fine = tolerance(1e-7);
+    oqt_pt_info info;
+
+    fine.path_rate = 1.0;
+    run_case(rho, &info, NULL, &hot, tolerance(1e-5), OQT_SPLIT_SYMMETRIC);
+    run_case(reference, NULL, NULL, &hot, fine, OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(max_diff_complex(rho, reference, (N + 1) * 4), 1.5e-4);
+    ck_assert_double_ge(info.path_rate, 1.0);
+    ck_assert_double_le(info.path_rate, 2.0 + 1e-9); /* not more than twice the width */
+    free(rho);
+    free(reference);
+}
+END_TEST
+
 /* The vacuum of the bond is never truncated, so the trace has rounding errors only, which must not add up. */
 START_TEST(trace_is_exact_after_a_million_steps_at_any_tolerance)
 {
@@ -394,6 +422,7 @@ int main(void)
     tcase_add_test(tc, rotated_problem_has_rotated_solution);
     tcase_add_test(tc, shifted_coupling_matches_sum_over_paths_and_long_runs);
     tcase_add_test(tc, states_stay_hermitian_with_unit_trace);
+    tcase_add_test(tc, paths_in_a_hot_bath_are_as_fast_as_coherences_die);
     tcase_add_loop_test(tc, trace_is_exact_after_a_million_steps_at_any_tolerance, 0, 8);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
