@@ -39,6 +39,7 @@ typedef struct {
     double *w;       /* matrices of the system: [ENTER ..][d^2 x d^2], with [width] behind it if mixed */
     double *x;       /* state                                                                          */
     double drift;    /* largest change of a trace so far                                               */
+    double excess;   /* largest excess of a norm over its limit so far                                 */
 } block;
 
 struct oqt_dynamics {
@@ -62,6 +63,7 @@ struct oqt_dynamics {
     double *rho;    /* n_col x d^2: current state, Hermitian coordinates   */
     double *record; /* max_row x n_col x d^2: states of a row of steps     */
     double *trace0; /* n_col                                               */
+    double *limit;  /* n_col: of |rho|_F, the trace of what starts as a state; else infinity */
     oqt_dynamics_stats stats;
 };
 
@@ -85,6 +87,7 @@ void oqt_dynamics_destroy(oqt_dynamics *dyn)
     oqt__free(dyn->rho);
     oqt__free(dyn->record);
     oqt__free(dyn->trace0);
+    oqt__free(dyn->limit);
     oqt__free(dyn);
 }
 
@@ -267,7 +270,9 @@ static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
     dyn->rho = oqt__doubles(dyn->n_col * d2);
     dyn->record = oqt__doubles(dyn->max_row * dyn->n_col * d2);
     dyn->trace0 = oqt__doubles(dyn->n_col);
-    if (!dyn->scratch || !dyn->factor || !dyn->factor_scratch || !dyn->rho || !dyn->record || !dyn->trace0)
+    dyn->limit = oqt__doubles(dyn->n_col);
+    if (!dyn->scratch || !dyn->factor || !dyn->factor_scratch || !dyn->rho || !dyn->record || !dyn->trace0 ||
+        !dyn->limit)
         return oqt__no_memory(err, "a batch");
     for (size_t k = 0; k < dyn->n_block; k++) {
         block *b = dyn->block + k, *before = k > 0 ? b - 1 : NULL;
@@ -324,6 +329,16 @@ static oqt_status fill_matrices(oqt_dynamics *dyn, const oqt_system *const *by_c
     return st;
 }
 
+/* |rho|_F, since the basis is orthonormal. */
+static double norm_of(const double *rho, size_t d2)
+{
+    double sum = 0.0;
+
+    for (size_t a = 0; a < d2; a++)
+        sum += rho[a] * rho[a];
+    return sqrt(sum);
+}
+
 static double trace_of(const double *rho, size_t d)
 {
     double sum = 0.0;
@@ -342,8 +357,13 @@ static void set_initial(oqt_dynamics *dyn, const oqt_complex *initial)
 
         oqt__herm_from_matrix(re, real_columns(dyn, i) == 2 ? re + d2 : NULL, initial + i * d2, dyn->d);
     }
-    for (size_t c = 0; c < dyn->n_col; c++)
-        dyn->trace0[c] = trace_of(dyn->rho + c * d2, dyn->d);
+    for (size_t c = 0; c < dyn->n_col; c++) {
+        double trace = trace_of(dyn->rho + c * d2, dyn->d);
+
+        dyn->trace0[c] = trace;
+        /* for a state tr rho^2 <= (tr rho)^2 */
+        dyn->limit[c] = norm_of(dyn->rho + c * d2, d2) <= trace * (1.0 + 1e-12) ? trace : INFINITY;
+    }
     for (size_t k = 0; k < dyn->n_block; k++) {
         block *b = dyn->block + k;
 
@@ -466,6 +486,7 @@ static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t l
                 out[a] += w[(a * d2 + k) * stride + (b->mixed ? c : 0)] * b->x[k * bonds * b->width + c];
         }
         add_drift(&b->drift, fabs(trace_of(out, dyn->d) - dyn->trace0[column]));
+        add_drift(&b->excess, norm_of(out, d2) - dyn->limit[column]);
     }
 }
 
@@ -515,8 +536,10 @@ static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
             step_block(dyn, dyn->block + k, dyn->scratch + (size_t)oqt__thread_index() * dyn->scratch_len, n,
                        record, 1);
     }
-    for (size_t k = 0; k < n_block; k++)
+    for (size_t k = 0; k < n_block; k++) {
         add_drift(&dyn->stats.trace_drift, dyn->block[k].drift);
+        add_drift(&dyn->stats.norm_excess, dyn->block[k].excess);
+    }
     dyn->stats.n_steps += n;
 }
 

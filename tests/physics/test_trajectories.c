@@ -362,6 +362,37 @@ START_TEST(paths_in_a_hot_bath_are_as_fast_as_coherences_die)
 }
 END_TEST
 
+/* The step map of this tensor has an eigenvalue of 1 + 1e-3, which the paths of its test are too short to
+ * feel. */
+START_TEST(state_that_leaves_the_density_matrices_is_told)
+{
+    static const struct test_case strong = {.d = 2,
+                                            .hamiltonian = {{0.05, 0}, {0.005, 0}, {0.005, 0}, {-0.05, 0}},
+                                            .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
+                                            .n_baths = 1,
+                                            .bath = {{2.0, 1.0, 3.0, OQT_CUTOFF_EXPONENTIAL, 0.05, half_z}},
+                                            .dt = 0.1,
+                                            .n_steps = 20000};
+    oqt_complex *rho = malloc((strong.n_steps + 1) * 4 * sizeof *rho), usual[21 * 4];
+    oqt_dynamics_stats stats;
+    double largest = 0.0;
+
+    run_case(rho, NULL, &stats, &strong, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
+    for (size_t k = 0; k <= strong.n_steps; k++) {
+        double purity = 0.0;
+
+        for (size_t a = 0; a < 4; a++)
+            purity += rho[4 * k + a].re * rho[4 * k + a].re + rho[4 * k + a].im * rho[4 * k + a].im;
+        largest = fmax(largest, sqrt(purity) - 1.0);
+    }
+    ck_assert_double_gt(largest, 0.1);
+    ck_assert_double_eq_tol(stats.norm_excess, largest, 1e-12 * largest);
+    run_case(usual, NULL, &stats, &case_a, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(stats.norm_excess, 1e-12);
+    free(rho);
+}
+END_TEST
+
 /* The vacuum of the bond is never truncated, so the trace has rounding errors only, which must not add up. */
 START_TEST(trace_is_exact_after_a_million_steps_at_any_tolerance)
 {
@@ -422,6 +453,7 @@ int main(void)
     tcase_add_test(tc, rotated_problem_has_rotated_solution);
     tcase_add_test(tc, shifted_coupling_matches_sum_over_paths_and_long_runs);
     tcase_add_test(tc, states_stay_hermitian_with_unit_trace);
+    tcase_add_test(tc, state_that_leaves_the_density_matrices_is_told);
     tcase_add_test(tc, paths_in_a_hot_bath_are_as_fast_as_coherences_die);
     tcase_add_loop_test(tc, trace_is_exact_after_a_million_steps_at_any_tolerance, 0, 8);
     suite_add_tcase(suite, tc);

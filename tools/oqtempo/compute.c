@@ -7,6 +7,9 @@
 /* Estimated errors of a process tensor above this are worth a warning. */
 #define LARGE_PATH_ERROR 1e-3
 
+/* So is a state whose root of tr rho^2 is above one by more than this. */
+#define LARGE_NORM_EXCESS 1e-2
+
 /* ---- process tensors ---- */
 
 static int library_fail(const char *what, const oqt_error *err, struct progress *progress)
@@ -233,6 +236,11 @@ static int run_dynamics(struct result *out, const struct input *in, int n_thread
         code = take_steps(&out->table, in, dynamics, rho, piece, progress);
         oqt_dynamics_get_stats(&out->stats, dynamics);
         out->has_run = code == CLI_OK;
+        if (!(out->stats.norm_excess <= LARGE_NORM_EXCESS))
+            facts_add(&out->warnings, "warning",
+                      "the run left the density matrices by %.2g: its process tensors are not good enough. A "
+                      "smaller method.tolerance or another method.path_rate may help",
+                      out->stats.norm_excess);
     }
     phase_stop(&out->dynamics);
     oqt_dynamics_destroy(dynamics);
@@ -384,6 +392,7 @@ void result_facts(struct facts *out, const struct result *result)
     if (result->has_run) {
         facts_add(out, "run.bond_dimension", "%zu", result->stats.bond_dimension);
         facts_add(out, "run.trace_drift", "%.3g", result->stats.trace_drift);
+        facts_add(out, "run.norm_excess", "%.3g", result->stats.norm_excess);
     }
     if (result->has_steady) {
         facts_add(out, "run.bond_dimension", "%zu", result->steady.bond_dimension);

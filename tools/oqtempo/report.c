@@ -123,6 +123,7 @@ static void write_run(struct json *json, const oqt_dynamics_stats *stats)
     json_integer(json, "steps", stats->n_steps);
     json_integer(json, "bond_dimension", stats->bond_dimension);
     json_number(json, "trace_drift", stats->trace_drift);
+    json_number(json, "norm_excess", stats->norm_excess);
     json_end_object(json);
 }
 
