@@ -42,9 +42,9 @@ typedef struct {
     uint64_t n_steps;
     size_t bond_dimension; /* product of the bonds of all process tensors             */
     double trace_drift;    /* largest |tr rho - tr rho_0| over columns and steps taken */
-    double norm_excess;    /* largest excess of the root of tr rho^2 over tr rho_0, which no state has, over
-                              columns    that began as states and the steps that were recorded or ended a call.
-                              More    than    error estimates says that a process tensor is not good enough */
+    double norm_excess;    /* largest excess of the root of tr rho^2 over tr rho_0, which no state has: over
+                              columns that began as states, and steps recorded or at the end of a call. More
+                              than error estimates says that a process tensor is not good enough */
 } oqt_dynamics_stats;
 
 /**
