@@ -48,10 +48,12 @@ typedef struct {
     oqt_progress progress;
     double accuracy; /* wanted error of elements of density matrices, from 1e-8 to below 1: the tolerance is
                         then chosen to meet it, whatever it says above; 0: use the tolerance              */
+    double start_time; /* time of the first step: from there on, over n_steps, the rates of a system that
+                          depends on time are averaged. Its terms of parameters do not count           */
 } oqt_pt_options;
 #define OQT_PT_OPTIONS_INIT                                                                                  \
     {                                                                                                        \
-        sizeof(oqt_pt_options), OQT_PT_AUTO, 1e-6, NULL, 0, 0.0, 0, 0, 0.0, 0, {NULL, NULL}, 0.0             \
+        sizeof(oqt_pt_options), OQT_PT_AUTO, 1e-6, NULL, 0, 0.0, 0, 0, 0.0, 0, {NULL, NULL}, 0.0, 0.0        \
     }
 
 /** What a process tensor is and how good it is. */

@@ -93,6 +93,15 @@ oqt_status oqt__eigvals(oqt_complex *w, const double *a, size_t n, oqt_error *er
 /** out = exp(a), n x n; scaling and squaring with Pade approximants (Higham 2005). out may be a. */
 oqt_status oqt__expm(double *out, const double *a, size_t n, oqt_error *err);
 
+/** out = exp(a), n x n, by a Taylor polynomial with scaling and squaring: fast for n = 4 and small norms,
+ * where LAPACK would take longer than the work; loops of its own below n = 16, else BLAS. ws:
+ * oqt__expm_small_len numbers. False if a or the result is not finite. out may be a. */
+bool oqt__expm_small(double *out, const double *a, size_t n, double *ws);
+size_t oqt__expm_small_len(size_t n);
+
+/** c = a b for small square matrices; c is neither a nor b. */
+void oqt__small_product(double *c, const double *a, const double *b, size_t n);
+
 /** Solve A X = B, A n x n and B n x nrhs row-major; b is overwritten by X. OQT_ECONV if A is singular. */
 oqt_status oqt__solve(double *b, const double *a, size_t n, size_t nrhs, oqt_error *err);
 

@@ -33,19 +33,69 @@ void oqt__herm_superop_to_complex(oqt_complex *out, const double *superop, size_
 /** Real form of rho -> u^+ rho u, an orthogonal d^2 x d^2 matrix. */
 void oqt__herm_rotation(double *out, const oqt_complex *u, size_t d);
 
-/** The real generator of a system, d^2 x d^2. */
+/** The real generator of the constant terms of a system, d^2 x d^2. */
 void oqt__system_generator(double *out, const oqt_system *system);
 
-/** The real propagator exp(L t), d^2 x d^2. */
+/** The real propagator exp(L t) of a constant system, d^2 x d^2. */
 oqt_status oqt__system_propagator(double *out, const oqt_system *system, double t, oqt_error *err);
 
-/** A copy, or NULL. */
+/** A copy, or NULL. Callbacks and their contexts are borrowed. */
 oqt_system *oqt__system_copy(const oqt_system *system);
+
+/* ---- systems that are not constant: propagate.c ----
+ *
+ * L = L_0 + sum_j s_j L_j + L_rest with constant L_0 and L_j. A point is the numbers s_j and, if there are
+ * terms without a constant L_j, the d^4 of L_rest. A sample has the points that half a step needs. */
+
+/** Scratch of one thread for some systems of equal dimension. Zero it first; release in any case. */
+typedef struct {
+    size_t d;
+    size_t point; /* numbers of the largest point */
+    double *mem;
+} oqt__halves_ws;
+
+oqt_status oqt__halves_ws_init(oqt__halves_ws *ws, size_t n, const oqt_system *const *systems,
+                               oqt_error *err);
+void oqt__halves_ws_release(oqt__halves_ws *ws);
+
+/** Numbers in the sample of half a step; 0 for a constant system. */
+size_t oqt__system_sample_len(const oqt_system *system, oqt_propagation how);
+
+/** Call the callbacks for half a step of length h from t. row: its parameters, or NULL. */
+oqt_status oqt__system_sample(double *sample, const oqt_system *system, double t, double h, const double *row,
+                              oqt_propagation how, oqt__halves_ws *ws, oqt_error *err);
+
+/** The real propagator of half a step of length h from its sample. Calls no callback, allocates nothing. */
+oqt_status oqt__system_half(double *out, const oqt_system *system, const double *sample, double h,
+                            oqt_propagation how, oqt__halves_ws *ws, oqt_error *err);
+
+/**
+ * Both halves of the step that begins at start + step dt: 2 x d^2 x d^2, in real form.
+ *
+ * @param[in]  rows  the two rows of parameters of this step, or NULL
+ * @param[out] halves  undefined on failure
+ */
+oqt_status oqt__system_halves(double *halves, const oqt_system *system, double start, double dt,
+                              uint64_t step, const double *rows, oqt_propagation how, oqt__halves_ws *ws,
+                              oqt_error *err);
+
+/** The arguments of a propagation make sense; a system with parameters has them. */
+oqt_status oqt__check_propagation(const oqt_system *system, const double *parameters, oqt_propagation how,
+                                  oqt_error *err);
+
+/**
+ * As oqt__system_leg_rate, and the spectral width of the Hamiltonian, of a system that depends on time: means
+ * over a duration. Terms of parameters are left out of both, but the rate is 0 only if nothing in
+ * the system can leave a leg.
+ */
+oqt_status oqt__system_pace(double *leg_rate, double *width, const oqt_system *system, const double *o,
+                            const oqt_complex *u, double start, double duration, oqt_error *err);
 
 /**
  * The rate at which a system leaves the legs (i, j) of a coupling with eigenvalues o and eigenbasis u: the
  * largest row sum of |L| between legs with different eigenvalues. Exactly 0 if the system commutes with the
- * coupling, to 1e-12 of |L|.
+ * coupling, to 1e-12 of |L|. Of terms that are not constant, those with a constant operator count with factor
+ * one, and one whose operator is a callback does not commute.
  */
 oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const double *o, const oqt_complex *u,
                                 oqt_error *err);

@@ -1,8 +1,9 @@
-/* system.c - Hamiltonian, Lindblad terms, propagator. */
+/* system.c - Hamiltonian, Lindblad terms, and the propagator of a constant system. */
 #include "core/numbers.h"
 #include "linalg/linalg.h"
-#include "liouville/hermitian.h"
+#include "liouville/system_priv.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,15 +14,9 @@ enum { MAX_DIMENSION = 1024 };
 #define HERMITICITY_TOLERANCE 1e-10
 #define COMMUTATION_TOLERANCE 1e-12
 
-struct oqt_system {
-    size_t d;
-    double width;             /* of the spectrum of the Hamiltonian */
-    oqt_complex *liouvillian; /* d^2 x d^2 */
-};
-
 /* ---- input ---- */
 
-static oqt_status check_finite(const oqt_complex *a, size_t rows, const char *what, oqt_error *err)
+oqt_status oqt__check_finite(const oqt_complex *a, size_t rows, const char *what, oqt_error *err)
 {
     for (size_t i = 0; i < rows * rows; i++)
         if (!isfinite(a[i].re) || !isfinite(a[i].im))
@@ -30,7 +25,7 @@ static oqt_status check_finite(const oqt_complex *a, size_t rows, const char *wh
     return OQT_OK;
 }
 
-static oqt_status check_hermitian(const oqt_complex *h, size_t d, oqt_error *err)
+oqt_status oqt__check_hermitian(const oqt_complex *h, size_t d, const char *what, oqt_error *err)
 {
     double largest = 0.0;
 
@@ -46,28 +41,27 @@ static oqt_status check_hermitian(const oqt_complex *h, size_t d, oqt_error *err
             if (!(diff > HERMITICITY_TOLERANCE * largest))
                 continue;
             if (i == j)
-                return oqt__fail(
-                    err, OQT_EINVAL,
-                    "hamiltonian is not Hermitian: diagonal element (%zu,%zu) has imaginary part %g", i, j,
-                    p.im);
-            return oqt__fail(err, OQT_EINVAL,
-                             "hamiltonian is not Hermitian: element (%zu,%zu) differs from the conjugate of "
-                             "(%zu,%zu) by %g",
-                             i, j, j, i, diff);
+                return oqt__fail(err, OQT_EINVAL,
+                                 "%s is not Hermitian: diagonal element (%zu,%zu) has imaginary part %g",
+                                 what, i, j, p.im);
+            return oqt__fail(
+                err, OQT_EINVAL,
+                "%s is not Hermitian: element (%zu,%zu) differs from the conjugate of (%zu,%zu) by %g", what,
+                i, j, j, i, diff);
         }
-    return oqt__fail(err, OQT_EINVAL, "hamiltonian is not Hermitian");
+    return oqt__fail(err, OQT_EINVAL, "%s is not Hermitian", what);
 }
 
 /* ---- the object ---- */
 
-static void fill_commutator(oqt_complex *liouvillian, const oqt_complex *h, size_t d)
+void oqt__add_commutator(oqt_complex *out, const oqt_complex *h, size_t d)
 {
     size_t n = d * d;
 
     /* -i (H_ik delta_jl - delta_ik H_lj) */
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
-            oqt_complex *row = liouvillian + (i * d + j) * n;
+            oqt_complex *row = out + (i * d + j) * n;
 
             for (size_t k = 0; k < d; k++) {
                 row[k * d + j].re += h[i * d + k].im;
@@ -110,8 +104,8 @@ oqt_status oqt_system_create(oqt_system **out, size_t d, const oqt_complex *hami
         return oqt__fail(err, OQT_EINVAL, "dimension of the Hilbert space must be at least 1");
     if (d > MAX_DIMENSION)
         return oqt__fail(err, OQT_ERANGE, "dimension %zu of the Hilbert space exceeds %d", d, MAX_DIMENSION);
-    if ((st = check_finite(hamiltonian, d, "hamiltonian", err)) != OQT_OK ||
-        (st = check_hermitian(hamiltonian, d, err)) != OQT_OK)
+    if ((st = oqt__check_finite(hamiltonian, d, "hamiltonian", err)) != OQT_OK ||
+        (st = oqt__check_hermitian(hamiltonian, d, "hamiltonian", err)) != OQT_OK)
         return st;
 
     system = oqt__calloc(1, sizeof *system);
@@ -120,12 +114,13 @@ oqt_status oqt_system_create(oqt_system **out, size_t d, const oqt_complex *hami
     system->d = d;
     if ((st = spectral_width(&system->width, hamiltonian, d, err)) != OQT_OK)
         goto fail;
+    system->hamiltonian = oqt__copy(hamiltonian, d * d, sizeof *hamiltonian);
     system->liouvillian = oqt__calloc(d * d * d * d, sizeof *system->liouvillian);
-    if (!system->liouvillian) {
+    if (!system->hamiltonian || !system->liouvillian) {
         st = oqt__no_memory(err, "a Liouvillian");
         goto fail;
     }
-    fill_commutator(system->liouvillian, hamiltonian, d);
+    oqt__add_commutator(system->liouvillian, hamiltonian, d);
     *out = system;
     return OQT_OK;
 fail:
@@ -133,32 +128,65 @@ fail:
     return st;
 }
 
+static void term_release(oqt__term *term)
+{
+    oqt__free(term->generator);
+    oqt__free(term->op_matrix);
+}
+
 void oqt_system_destroy(oqt_system *system)
 {
     if (!system)
         return;
+    for (size_t i = 0; system->term && i < system->n_term; i++)
+        term_release(system->term + i);
+    oqt__free(system->term);
+    oqt__free(system->generator);
+    oqt__free(system->hamiltonian);
     oqt__free(system->liouvillian);
     oqt__free(system);
+}
+
+/* The arrays of a term by copies of them; false, with none, if there is no memory. */
+static bool term_copy(oqt__term *term, size_t d)
+{
+    oqt__term own = *term;
+
+    own.generator = term->generator ? oqt__copy(term->generator, d * d * d * d, sizeof(double)) : NULL;
+    own.op_matrix = term->op_matrix ? oqt__copy(term->op_matrix, d * d, sizeof(oqt_complex)) : NULL;
+    if ((term->generator && !own.generator) || (term->op_matrix && !own.op_matrix)) {
+        term_release(&own);
+        return false;
+    }
+    *term = own;
+    return true;
 }
 
 oqt_system *oqt__system_copy(const oqt_system *system)
 {
     oqt_system *copy = oqt__copy(system, 1, sizeof *system);
-    size_t n = system->d * system->d;
+    size_t n = system->d * system->d, n_term = 0;
+    bool ok;
 
     if (!copy)
         return NULL;
     copy->liouvillian = oqt__copy(system->liouvillian, n * n, sizeof *copy->liouvillian);
-    if (!copy->liouvillian) {
-        oqt__free(copy);
-        return NULL;
-    }
-    return copy;
+    copy->hamiltonian = oqt__copy(system->hamiltonian, n, sizeof *copy->hamiltonian);
+    copy->generator = system->generator ? oqt__copy(system->generator, n * n, sizeof(double)) : NULL;
+    copy->term = oqt__copy(system->term, system->n_term, sizeof *copy->term);
+    ok = copy->liouvillian && copy->hamiltonian && copy->term && (copy->generator || !system->generator);
+    while (ok && n_term < system->n_term)
+        if ((ok = term_copy(copy->term + n_term, system->d)))
+            n_term++;
+    copy->n_term = n_term; /* arrays of those behind belong to the original */
+    if (ok)
+        return copy;
+    oqt_system_destroy(copy);
+    return NULL;
 }
 
-/* l += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
-static void accumulate_dissipator(oqt_complex *liouvillian, double rate, const oqt_complex *op,
-                                  oqt_complex *square, size_t d)
+/* out += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
+void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d)
 {
     size_t n = d * d;
 
@@ -175,7 +203,7 @@ static void accumulate_dissipator(oqt_complex *liouvillian, double rate, const o
         }
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
-            oqt_complex *row = liouvillian + (i * d + j) * n;
+            oqt_complex *row = out + (i * d + j) * n;
 
             for (size_t k = 0; k < d; k++)
                 for (size_t l = 0; l < d; l++) {
@@ -207,7 +235,7 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
     n = d * d;
     if (!isfinite(rate))
         return oqt__fail(err, OQT_EINVAL, "rate of a dissipator must be finite, got %g", rate);
-    if ((st = check_finite(op, d, "operator of a dissipator", err)) != OQT_OK)
+    if ((st = oqt__check_finite(op, d, "operator of a dissipator", err)) != OQT_OK)
         return st;
     sum = oqt__copy(system->liouvillian, n * n, sizeof *sum);
     square = oqt__calloc(n, sizeof *square);
@@ -215,18 +243,30 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
         st = oqt__no_memory(err, "a dissipator");
         goto done;
     }
-    accumulate_dissipator(sum, rate, op, square, d);
-    if (check_finite(sum, n, "", NULL) != OQT_OK) {
+    oqt__add_dissipator(sum, rate, op, square, d);
+    if (oqt__check_finite(sum, n, "", NULL) != OQT_OK) {
         st = oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
         goto done;
     }
     old = system->liouvillian;
     system->liouvillian = sum;
     sum = old;
+    if (system->generator)
+        oqt__system_generator(system->generator, system);
 done:
     oqt__free(square);
     oqt__free(sum);
     return st;
+}
+
+int oqt_system_is_constant(const oqt_system *system)
+{
+    return system->n_term == 0;
+}
+
+size_t oqt_system_n_parameters(const oqt_system *system)
+{
+    return system->n_parameters;
 }
 
 size_t oqt_system_dimension(const oqt_system *system)
@@ -262,6 +302,8 @@ oqt_status oqt__system_propagator(double *out, const oqt_system *system, double 
 
     if (!isfinite(t))
         return oqt__fail(err, OQT_EINVAL, "time of a propagator must be finite, got %g", t);
+    if (system->n_term > 0)
+        return oqt__fail(err, OQT_EINVAL, "a system that is not constant has no propagator exp(L t)");
     generator = oqt__doubles(n * n);
     if (!generator)
         return oqt__no_memory(err, "a propagator");
@@ -296,10 +338,10 @@ oqt_status oqt_system_propagator(oqt_complex *out, const oqt_system *system, dou
 
 /* ---- how fast a system leaves the eigenspaces of a coupling ---- */
 
-oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const double *o, const oqt_complex *u,
-                                oqt_error *err)
+oqt_status oqt__leg_rate_of(double *rate, const double *generator, const double *o, const oqt_complex *u,
+                            size_t d, oqt_error *err)
 {
-    size_t d = system->d, n = d * d;
+    size_t n = d * d;
     double *real = oqt__doubles(n * n), *rotation = oqt__doubles(n * n), *work = oqt__doubles(n * n);
     oqt_complex *rotated = oqt__calloc(n * n, sizeof *rotated);
     double largest = 0.0, scale = 0.0, span = 0.0;
@@ -308,9 +350,8 @@ oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const do
 
     if (ok) {
         oqt__blas_enter(&guard);
-        oqt__system_generator(real, system);
         oqt__herm_rotation(rotation, u, d);
-        oqt__gemm(false, false, n, n, n, 1.0, rotation, n, real, n, 0.0, work, n);
+        oqt__gemm(false, false, n, n, n, 1.0, rotation, n, generator, n, 0.0, work, n);
         oqt__gemm(false, true, n, n, n, 1.0, work, n, rotation, n, 0.0, real, n);
         oqt__blas_leave(&guard);
         oqt__herm_superop_to_complex(rotated, real, d);
@@ -336,4 +377,27 @@ oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const do
     oqt__free(work);
     oqt__free(rotated);
     return ok ? OQT_OK : oqt__no_memory(err, "the rates of a system");
+}
+
+oqt_status oqt__system_leg_rate(double *rate, const oqt_system *system, const double *o, const oqt_complex *u,
+                                oqt_error *err)
+{
+    size_t d = system->d;
+    double *generator = oqt__doubles(d * d * d * d), sum, more = 0.0;
+    oqt_status st;
+
+    if (!generator)
+        return oqt__no_memory(err, "the rates of a system");
+    oqt__system_generator(generator, system);
+    st = oqt__leg_rate_of(&sum, generator, o, u, d, err);
+    for (size_t i = 0; i < system->n_term && st == OQT_OK; i++) {
+        more = DBL_MIN;
+        if (system->term[i].generator)
+            st = oqt__leg_rate_of(&more, system->term[i].generator, o, u, d, err);
+        sum += more;
+    }
+    if (st == OQT_OK)
+        *rate = sum;
+    oqt__free(generator);
+    return st;
 }
