@@ -7,6 +7,7 @@
 #include <oqtempo/core.h>
 #include <oqtempo/dynamics.h>
 #include <oqtempo/liouville.h>
+#include <oqtempo/operators.h>
 #include <oqtempo/pt.h>
 #include <oqtempo/types.h>
 #include <oqtempo/version.h>
