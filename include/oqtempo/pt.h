@@ -114,6 +114,15 @@ OQT_API oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, c
                                  double dt, const oqt_pt_options *opt, oqt_error *err);
 
 /**
+ * The process tensor of no environment: a bond of one, the coupling zero, for any number of steps.
+ *
+ * @param[in] d   dimension of the system
+ * @param[in] dt  time step, > 0
+ * @return OQT_OK, OQT_EINVAL or OQT_ENOMEM
+ */
+OQT_API oqt_status oqt_pt_create_trivial(oqt_pt **out, size_t d, double dt, oqt_error *err);
+
+/**
  * A copy of a process tensor with smaller bonds.
  *
  * @param[out] out        destroy with oqt_pt_destroy; unchanged on failure
@@ -162,20 +171,34 @@ OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step,
  */
 OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err);
 
+/** Layouts of process-tensor files. */
+typedef enum {
+    OQT_FILE_OQTEMPO = 0, /* our own: exact, checked when it is read, used without loading it          */
+    OQT_FILE_OQUPY = 1    /* of OQuPy's FileProcessTensor, for exchange                                */
+} oqt_file_format;
+
 /**
  * Write a process tensor to an HDF5 file, aside first, then renamed over `path`.
  *
- * @return OQT_OK, OQT_EIO, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ * @return OQT_OK, OQT_EINVAL (unknown format), OQT_EIO, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ *
+ * Our own format takes no memory beside that of the tensor.
  *
  * Thread rule for both file functions: they take turns among themselves, but HDF5 is one for the process, so
  * no other thread may use an HDF5 that is not thread-safe at the same time.
  */
-OQT_API oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err);
+OQT_API oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_file_format format, oqt_error *err);
 
 /**
- * Read a process tensor written by oqt_pt_write.
+ * Read a process tensor from a file of either format.
  *
- * @return OQT_OK, OQT_EIO, OQT_EFORMAT, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ * @return OQT_OK, OQT_EIO, OQT_EFORMAT (also truncated or altered), OQT_ENOMEM, OQT_ERANGE, or
+ * OQT_EUNSUPPORTED (built without HDF5, or an initial tensor)
+ *
+ * A tensor in our own format is checked in one pass and then used where it lies in the mapped file, so that
+ * it may be larger than memory. Until it is destroyed the file must not be written to or cut short: its
+ * numbers would change, or the process be ended (SIGBUS). Replacing or removing it, as oqt_pt_write does, is
+ * fine.
  */
 OQT_API oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err);
 

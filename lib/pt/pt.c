@@ -39,7 +39,10 @@ void oqt_pt_destroy(oqt_pt *pt)
     oqt__legs_release(&pt->legs);
     oqt__free(pt->bond);
     oqt__free(pt->offset);
-    oqt__free(pt->f);
+    if (pt->map.data)
+        oqt__unmap_file(&pt->map);
+    else
+        oqt__free(pt->f);
     oqt__free(pt->slope);
     oqt__free(pt->tail_c);
     oqt__free(pt->tail_b);
@@ -107,33 +110,39 @@ oqt_status oqt__pt_set_unit(oqt_pt *pt, oqt_error *err)
     return OQT_OK;
 }
 
-oqt_status oqt__pt_set_bonds(oqt_pt *pt, const size_t *bond, oqt_error *err)
+oqt_status oqt__pt_lay_out(oqt_pt *pt, const size_t *bond, oqt_error *err)
 {
     size_t n = pt->info.n_steps, *offset = oqt__calloc(n + 1, sizeof *offset);
     size_t *bonds = oqt__copy(bond, n + 1, sizeof *bonds), largest = 1;
-    double *f = NULL;
-    bool ok = true;
+    bool ok = offset && bonds;
 
-    for (size_t k = 0; offset && bonds && k < n; k++) {
+    for (size_t k = 0; ok && k < n; k++) {
         size_t len = 2 * pt->legs.n_class;
 
-        ok = ok && oqt__mul_size(&len, len, bond[k]) && oqt__mul_size(&len, len, bond[k + 1]) &&
+        ok = oqt__mul_size(&len, len, bond[k]) && oqt__mul_size(&len, len, bond[k + 1]) &&
              len <= SIZE_MAX - offset[k];
         offset[k + 1] = ok ? offset[k] + len : 0;
         largest = bond[k + 1] > largest ? bond[k + 1] : largest;
     }
-    if (offset && bonds && ok)
-        f = oqt__doubles(offset[n]);
-    if (!f) {
+    if (!ok) {
         oqt__free(offset);
         oqt__free(bonds);
         return oqt__no_memory(err, "the process tensor");
     }
     pt->bond = bonds;
     pt->offset = offset;
-    pt->f = f;
     pt->chi = pt->info.bond_dimension = largest;
     return OQT_OK;
+}
+
+oqt_status oqt__pt_set_bonds(oqt_pt *pt, const size_t *bond, oqt_error *err)
+{
+    oqt_status st = oqt__pt_lay_out(pt, bond, err);
+
+    if (st != OQT_OK)
+        return st;
+    pt->f = oqt__doubles(pt->offset[pt->info.n_steps]);
+    return pt->f ? OQT_OK : oqt__no_memory(err, "the process tensor");
 }
 
 /* ---- what a tensor is ---- */
@@ -337,15 +346,24 @@ done:
     return st;
 }
 
-static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
-                                  const oqt_pt_options *opt, oqt_error *err)
+static oqt_status check_step_and_dimension(size_t d, double dt, oqt_error *err)
 {
-    if (!bath || !coupling)
-        return oqt__fail(err, OQT_EINVAL, "bath and coupling must be given");
     if (d < 1 || d > 256)
         return oqt__fail(err, OQT_EINVAL, "dimension must be 1 to 256, got %zu", d);
     if (!(dt > 0.0) || !isfinite(dt))
         return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", dt);
+    return OQT_OK;
+}
+
+static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
+                                  const oqt_pt_options *opt, oqt_error *err)
+{
+    oqt_status st;
+
+    if (!bath || !coupling)
+        return oqt__fail(err, OQT_EINVAL, "bath and coupling must be given");
+    if ((st = check_step_and_dimension(d, dt, err)) != OQT_OK)
+        return st;
     for (size_t i = 0; i < d * d; i++)
         if (!isfinite(coupling[i].re) || !isfinite(coupling[i].im))
             return oqt__fail(err, OQT_EINVAL, "coupling element (%zu,%zu) is not finite", i / d, i % d);
@@ -651,5 +669,27 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
     }
 done:
     oqt_pt_destroy(pt);
+    return st;
+}
+
+oqt_status oqt_pt_create_trivial(oqt_pt **out, size_t d, double dt, oqt_error *err)
+{
+    oqt_complex *nothing;
+    oqt_pt *pt = NULL;
+    oqt_status st = check_step_and_dimension(d, dt, err);
+
+    if (st != OQT_OK)
+        return st;
+    nothing = oqt__calloc(d * d, sizeof *nothing);
+    if (!nothing)
+        return oqt__no_memory(err, "a coupling operator");
+    if ((st = oqt__pt_alloc(&pt, d, nothing, dt, err)) == OQT_OK) {
+        pt->info.method = OQT_PT_UNIFORM;
+        if ((st = oqt__pt_set_unit(pt, err)) == OQT_OK)
+            *out = pt;
+        else
+            oqt_pt_destroy(pt);
+    }
+    oqt__free(nothing);
     return st;
 }

@@ -1,22 +1,23 @@
 /*
- * pt_file.c - process tensors in HDF5 files.
+ * pt_file.c - process tensors in HDF5 files of our own.
  *
- * Layout, version 2. A user block of 512 bytes holds a magic text, the length of the rest and its FNV-1a
- * hash, so that a truncated or altered file is refused before HDF5 parses it. Then, in the root group,
+ * Layout, version 3. A user block of 512 bytes holds the seal: a magic text, the version, and length and
+ * XXH64 of the two parts of the rest, so that a truncated or altered file is refused before HDF5 parses it.
+ * The tensors are the second part, then zeros up to the next multiple of 64 bytes and 64 more. In the root
+ * group are
  *
- *     one number each  those of oqt_pt_info, by name, and format_version
- *     coupling_values  d
- *     coupling_vectors d x d x 2 (real, imaginary)
- *     tensors          classes x 2 x bond x bond: real and imaginary part for each class of legs; of a finite
- *                      tensor one such array, classes x 2 x left bond x right bond, behind the other
- *     bonds            n_steps + 1 bonds of a finite tensor; absent if one slot serves all steps
- *     slope            n x 2: partial sums of eta outside the tensor; absent if there are none
- *     tail_a, tail_b, tail_c  memory model that continues them; absent if there is none
+ *     one number each  those of oqt_pt_info, by name, and path_growth; -1: any number of steps, an infinite
+ * time coupling_values  d coupling_vectors d x d x 2 (real, imaginary) tensors          classes x 2 x bond x
+ * bond: real and imaginary part for each class of legs; of a finite tensor one such array, classes x 2 x left
+ * bond x right bond, behind the other bonds            n_steps + 1 bonds of a finite tensor; absent if one
+ * slot serves all steps slope            n x 2: partial sums of eta outside the tensor; absent if there are
+ * none tail_a, tail_b, tail_c  memory model that continues them; absent if there is none initial_tensor left
+ * bond x d^2 x 2: correlations of the initial state with the bath. No version writes it yet; it is refused.
  *
- * The classes follow from coupling_values. All data sets are contiguous and without filters: they can be
- * mapped into memory, the hash covers them all, and least of HDF5 is at work on a file that may be hostile.
- * The attribute library_version is for people; nothing is read from attributes, since HDF5 1.10 reads beyond
- * its buffers in altered ones.
+ * The classes follow from coupling_values. All data sets are little-endian doubles, contiguous and without
+ * filters, and least of HDF5 is at work on a file that may be hostile. A tensor is used where it lies in the
+ * mapped file and is never copied, so that it may be larger than memory. The attribute library_version is for
+ * people; nothing is read from attributes, since HDF5 1.10 reads beyond its buffers in altered ones.
  */
 #include "pt/pt_priv.h"
 
@@ -24,9 +25,10 @@
 
 #ifndef OQT_HAVE_HDF5
 
-oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
+oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_file_format format, oqt_error *err)
 {
     (void)pt;
+    (void)format;
     return oqt__fail(err, OQT_EUNSUPPORTED, "cannot write %s: built without HDF5", path);
 }
 
@@ -38,178 +40,129 @@ oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
 
 #else
 
-#include <errno.h>
-#include <fcntl.h>
-#include <hdf5.h>
+#include <inttypes.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { USER_BLOCK = 512, FORMAT_VERSION = 2, MAX_DIMENSION = 256, MAX_RANK = 4 };
+#include "pt/hdf5_file.h"
+
+enum { USER_BLOCK = 512, FORMAT_VERSION = 3, MAX_DIMENSION = 256, MAX_RANK = 4, UNIT = 64 };
 
 static const char MAGIC[] = "oqtempo process tensor\n";
 
-/* Debian's HDF5 is not thread-safe, and its error printing is process-wide. */
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
+/* ---- the seal ---- */
 
-struct quiet {
-    H5E_auto2_t fn;
-    void *data;
+/* What follows the user block: two parts, whose lengths are multiples of UNIT. */
+struct parts {
+    uint64_t head, head_hash, tensors, tensors_hash;
 };
-
-static void enter_hdf5(struct quiet *q)
-{
-    pthread_mutex_lock(&hdf5_lock);
-    H5Eget_auto2(H5E_DEFAULT, &q->fn, &q->data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
-static void leave_hdf5(const struct quiet *q)
-{
-    H5Eset_auto2(H5E_DEFAULT, q->fn, q->data);
-    pthread_mutex_unlock(&hdf5_lock);
-}
-
-/* ---- images of files ---- */
 
 struct seal {
     char magic[sizeof MAGIC];
-    char text[64]; /* "length %llu hash %016llx\n" */
+    char text[128];
 };
 
-/* The seal of an image, from what follows its user block. */
-static void make_seal(struct seal *seal, const unsigned char *image, size_t length)
+static void make_seal(struct seal *seal, const struct parts *p)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (size_t i = USER_BLOCK; i < length; i++)
-        hash = (hash ^ image[i]) * 0x100000001b3u;
     memset(seal, 0, sizeof *seal);
     memcpy(seal->magic, MAGIC, sizeof MAGIC);
-    snprintf(seal->text, sizeof seal->text, "length %llu hash %016llx\n",
-             (unsigned long long)(length - USER_BLOCK), (unsigned long long)hash);
+    snprintf(seal->text, sizeof seal->text,
+             "version %d\nhead %" PRIu64 " %016" PRIx64 "\ntensors %" PRIu64 " %016" PRIx64 "\n",
+             FORMAT_VERSION, p->head, p->head_hash, p->tensors, p->tensors_hash);
 }
 
-static oqt_status read_image(unsigned char **image, size_t *length, const char *path, oqt_error *err)
+static bool has_magic(const oqt__map *map)
 {
-    FILE *file = fopen(path, "rb");
-    unsigned char *data = NULL;
-    struct seal seal;
-    long size;
-    oqt_status st = OQT_OK;
-
-    if (!file)
-        return oqt__fail(err, OQT_EIO, "cannot open %s: %s", path, strerror(errno));
-    if (fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0 || fseek(file, 0, SEEK_SET) != 0) {
-        st = oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
-        goto done;
-    }
-    /* What it is, before memory is taken for all of it. */
-    if (fread(&seal, sizeof seal, 1, file) != 1 || memcmp(seal.magic, MAGIC, sizeof MAGIC) != 0 ||
-        size <= USER_BLOCK) {
-        st = ferror(file) ? oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno))
-                          : oqt__fail(err, OQT_EFORMAT, "%s is not a process-tensor file of oqtempo", path);
-        goto done;
-    }
-    data = oqt__calloc((size_t)size, 1);
-    if (!data) {
-        st = oqt__no_memory(err, "reading a file");
-        goto done;
-    }
-    rewind(file);
-    if (fread(data, (size_t)size, 1, file) != 1) {
-        st = oqt__fail(err, OQT_EIO, "cannot read %s: %s", path, strerror(errno));
-        goto done;
-    }
-    make_seal(&seal, data, (size_t)size);
-    if (memcmp(&seal, data, sizeof seal) != 0) {
-        st = oqt__fail(err, OQT_EFORMAT, "%s is truncated or altered: its checksum does not match", path);
-        goto done;
-    }
-    *image = data;
-    *length = (size_t)size;
-    data = NULL;
-done:
-    oqt__free(data);
-    fclose(file);
-    return st;
+    return map->length >= sizeof MAGIC && memcmp(map->data, MAGIC, sizeof MAGIC) == 0;
 }
 
-/* Write an image beside its place and rename it there. */
-static oqt_status write_image(const char *path, const unsigned char *image, size_t length, oqt_error *err)
+/* The parts that the seal names, if they are those of the file and the head has its hash. */
+static oqt_status read_seal(struct parts *p, const oqt__map *map, const char *path, oqt_error *err)
 {
-    enum { ATTEMPTS = 100, SUFFIX = 16 };
-    size_t room = strlen(path) + SUFFIX;
-    char *aside = oqt__calloc(room, 1);
-    int fd = -1;
-    FILE *file;
-    bool ok;
-    oqt_status st = OQT_OK;
+    struct seal seal, found;
+    oqt__hash hash;
+    int version = 0;
 
-    if (!aside)
-        return oqt__no_memory(err, "a file name");
-    for (int i = 0; fd < 0 && i < ATTEMPTS; i++) {
-        snprintf(aside, room, "%s.part%d", path, i);
-        fd = open(aside, O_WRONLY | O_CREAT | O_EXCL, 0666);
-        if (fd < 0 && errno != EEXIST)
-            break;
+    if (map->length <= USER_BLOCK)
+        return oqt__fail(err, OQT_EFORMAT, "%s is truncated", path);
+    memcpy(&found, map->data, sizeof found);
+    found.text[sizeof found.text - 1] = '\0';
+    if (sscanf(found.text, "version %d", &version) == 1 && version != FORMAT_VERSION)
+        return oqt__fail(err, OQT_EFORMAT, "%s has format version %d, expected %d", path, version,
+                         FORMAT_VERSION);
+    if (sscanf(found.text, "version %*d head %" SCNu64 " %" SCNx64 " tensors %" SCNu64 " %" SCNx64, &p->head,
+               &p->head_hash, &p->tensors, &p->tensors_hash) == 4 &&
+        p->head > 0 && p->head <= map->length - USER_BLOCK && p->head % UNIT == 0 && p->tensors % UNIT == 0 &&
+        p->tensors == map->length - USER_BLOCK - p->head) {
+        oqt__hash_init(&hash);
+        oqt__hash_add(&hash, map->data + USER_BLOCK, (size_t)p->head);
+        make_seal(&seal, p);
+        if (memcmp(&seal, map->data, sizeof seal) == 0 && oqt__hash_value(&hash) == p->head_hash)
+            return OQT_OK;
     }
-    file = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    if (!file) {
-        st = oqt__fail(err, OQT_EIO, "cannot write beside %s: %s", path, strerror(errno));
-        if (fd >= 0) {
-            close(fd);
-            unlink(aside);
-        }
-        oqt__free(aside);
-        return st;
-    }
-    ok = fwrite(image, length, 1, file) == 1 && fflush(file) == 0 && fsync(fileno(file)) == 0;
-    ok = fclose(file) == 0 && ok;
-    if (!ok || rename(aside, path) != 0) {
-        st = oqt__fail(err, OQT_EIO, "cannot write %s: %s", path, strerror(errno));
-        unlink(aside);
-    }
-    oqt__free(aside);
-    return st;
+    return oqt__fail(err, OQT_EFORMAT, "%s is truncated or altered: its checksum does not match", path);
 }
 
 /* ---- numbers by name ---- */
 
-struct number {
-    const char *name;
-    double value;
+enum kind {
+    REAL,
+    COUNT,
+    FLAG,   /* an int               */
+    METHOD, /* an oqt_pt_method     */
+    STEPS,  /* -1 means any number  */
+    TIME    /* -1 means for ever    */
 };
 
-enum { N_NUMBERS = 18 };
+static const struct number {
+    const char *name;
+    enum kind kind;
+    size_t at;
+} numbers[] = {
+    {"method", METHOD, offsetof(oqt_pt, info.method)},
+    {"dimension", COUNT, offsetof(oqt_pt, info.dimension)},
+    {"dt", REAL, offsetof(oqt_pt, info.dt)},
+    {"n_steps", STEPS, offsetof(oqt_pt, info.n_steps)},
+    {"bond_dimension", COUNT, offsetof(oqt_pt, info.bond_dimension)},
+    {"tolerance", REAL, offsetof(oqt_pt, info.tolerance)},
+    {"path_rate", REAL, offsetof(oqt_pt, info.path_rate)},
+    {"n_modes", COUNT, offsetof(oqt_pt, info.n_modes)},
+    {"n_squarings", COUNT, offsetof(oqt_pt, info.n_squarings)},
+    {"fit_error", REAL, offsetof(oqt_pt, info.fit_error)},
+    {"discarded_weight", REAL, offsetof(oqt_pt, info.discarded_weight)},
+    {"path_error", REAL, offsetof(oqt_pt, info.path_error)},
+    {"path_steps", COUNT, offsetof(oqt_pt, info.path_steps)},
+    {"path_growth", REAL, offsetof(oqt_pt, path_growth)},
+    {"state_limit_hit", FLAG, offsetof(oqt_pt, info.state_limit_hit)},
+    {"flops", REAL, offsetof(oqt_pt, info.flops)},
+    {"error_estimate", REAL, offsetof(oqt_pt, info.error_estimate)},
+    {"accuracy", REAL, offsetof(oqt_pt, info.accuracy)},
+    {"n_builds", COUNT, offsetof(oqt_pt, info.n_builds)},
+    {"memory_steps", COUNT, offsetof(oqt_pt, info.memory_steps)},
+    {"added_correlation_time", TIME, offsetof(oqt_pt, info.added_correlation_time)},
+    {"cutoff_error", REAL, offsetof(oqt_pt, info.cutoff_error)},
+};
+enum { N_NUMBERS = sizeof numbers / sizeof *numbers };
 
-static void numbers_of(struct number out[N_NUMBERS], const oqt_pt *pt)
+static double get_number(const oqt_pt *pt, const struct number *n)
 {
-    const oqt_pt_info *i = &pt->info;
-    const struct number list[N_NUMBERS] = {
-        {"format_version", FORMAT_VERSION},
-        {"method", (double)i->method},
-        {"dimension", (double)i->dimension},
-        {"dt", i->dt},
-        {"n_steps", i->n_steps == SIZE_MAX ? -1.0 : (double)i->n_steps},
-        {"bond_dimension", (double)i->bond_dimension},
-        {"tolerance", i->tolerance},
-        {"path_rate", i->path_rate},
-        {"n_modes", (double)i->n_modes},
-        {"n_squarings", (double)i->n_squarings},
-        {"fit_error", i->fit_error},
-        {"discarded_weight", i->discarded_weight},
-        {"path_error", i->path_error},
-        {"path_steps", (double)i->path_steps},
-        {"state_limit_hit", (double)i->state_limit_hit},
-        {"memory_steps", (double)i->memory_steps},
-        {"added_correlation_time", isinf(i->added_correlation_time) ? -1.0 : i->added_correlation_time},
-        {"cutoff_error", i->cutoff_error},
-    };
+    const void *at = (const char *)pt + n->at;
 
-    memcpy(out, list, sizeof list);
+    switch (n->kind) {
+    case COUNT:
+        return (double)*(const size_t *)at;
+    case STEPS:
+        return *(const size_t *)at == SIZE_MAX ? -1.0 : (double)*(const size_t *)at;
+    case FLAG:
+        return (double)*(const int *)at;
+    case METHOD:
+        return (double)*(const oqt_pt_method *)at;
+    case TIME:
+        return isinf(*(const double *)at) ? -1.0 : *(const double *)at;
+    default:
+        return *(const double *)at;
+    }
 }
 
 static bool is_count(double x, double limit)
@@ -217,42 +170,47 @@ static bool is_count(double x, double limit)
     return x >= 0.0 && x <= limit && x == floor(x);
 }
 
-static bool numbers_to(oqt_pt_info *i, const struct number n[N_NUMBERS])
+/* Whether the number can be one of its kind; it is stored then. */
+static bool set_number(oqt_pt *pt, const struct number *n, double x)
 {
-    static const double MANY = 9007199254740992.0; /* 2^53 */
-    static const size_t counts[] = {2, 5, 8, 9, 13, 14, 15};
     static const oqt_pt_method methods[] = {OQT_PT_UNIFORM, OQT_PT_DEPHASING, OQT_PT_TEMPO};
-    oqt_pt_method method = OQT_PT_AUTO;
+    static const double MANY = 9007199254740992.0; /* 2^53 */
+    void *at = (char *)pt + n->at;
+    bool ok = true;
 
-    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
-        if (!is_count(n[counts[k]].value, MANY))
-            return false;
-    for (size_t k = 0; k < sizeof methods / sizeof *methods; k++)
-        if (n[1].value == (double)methods[k])
-            method = methods[k];
-    if (n[0].value != FORMAT_VERSION || method == OQT_PT_AUTO || !(n[2].value >= 1.0) ||
-        !(n[2].value <= MAX_DIMENSION) || !(n[3].value > 0.0) || !isfinite(n[3].value) ||
-        !(n[4].value == -1.0 || (n[4].value >= 1.0 && is_count(n[4].value, MANY))) || !(n[5].value >= 1.0) ||
-        !(n[5].value <= 1e6) || (method == OQT_PT_UNIFORM && n[4].value >= 0.0))
-        return false;
-    *i = (oqt_pt_info){.method = method,
-                       .dimension = (size_t)n[2].value,
-                       .dt = n[3].value,
-                       .n_steps = n[4].value < 0.0 ? SIZE_MAX : (size_t)n[4].value,
-                       .bond_dimension = (size_t)n[5].value,
-                       .tolerance = n[6].value,
-                       .path_rate = n[7].value,
-                       .n_modes = (size_t)n[8].value,
-                       .n_squarings = (size_t)n[9].value,
-                       .fit_error = n[10].value,
-                       .discarded_weight = n[11].value,
-                       .path_error = n[12].value,
-                       .path_steps = (size_t)n[13].value,
-                       .state_limit_hit = n[14].value != 0.0,
-                       .memory_steps = (size_t)n[15].value,
-                       .added_correlation_time = n[16].value < 0.0 ? INFINITY : n[16].value,
-                       .cutoff_error = n[17].value};
-    return true;
+    switch (n->kind) {
+    case COUNT:
+    case STEPS:
+        ok = is_count(x, MANY) || (n->kind == STEPS && x == -1.0);
+        if (ok)
+            *(size_t *)at = x < 0.0 ? SIZE_MAX : (size_t)x;
+        break;
+    case FLAG:
+        *(int *)at = x != 0.0;
+        break;
+    case METHOD:
+        ok = false;
+        for (size_t k = 0; k < sizeof methods / sizeof *methods; k++)
+            if (x == (double)methods[k]) {
+                *(oqt_pt_method *)at = methods[k];
+                ok = true;
+            }
+        break;
+    case TIME:
+        *(double *)at = x < 0.0 ? INFINITY : x;
+        break;
+    default:
+        *(double *)at = x;
+    }
+    return ok;
+}
+
+/* Sizes that later products may rely on. */
+static bool is_sane(const oqt_pt_info *i)
+{
+    return i->dimension >= 1 && i->dimension <= MAX_DIMENSION && i->dt > 0.0 && i->n_steps >= 1 &&
+           i->bond_dimension >= 1 && i->bond_dimension <= 1000000 &&
+           (i->method == OQT_PT_UNIFORM) == (i->n_steps == SIZE_MAX);
 }
 
 /* ---- writing ---- */
@@ -271,47 +229,58 @@ static bool write_text(hid_t file, const char *name, const char *text)
     return ok;
 }
 
-static bool write_array(hid_t file, const char *name, int rank, const size_t *size, const double *data)
+/* A new data set, for which the file has no room yet. */
+static hid_t new_array(hid_t file, const char *name, int rank, const size_t *size)
 {
     hsize_t dims[MAX_RANK];
     hid_t space, plist = H5Pcreate(H5P_DATASET_CREATE), set = -1;
-    bool ok = H5Pset_obj_track_times(plist, false) >= 0;
 
     for (int i = 0; i < rank; i++)
         dims[i] = size[i];
     space = H5Screate_simple(rank, dims, NULL);
-    ok = ok && (set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT)) >= 0 &&
-         H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
-    if (set >= 0)
-        ok = H5Dclose(set) >= 0 && ok;
+    if (H5Pset_obj_track_times(plist, false) >= 0 && H5Pset_alloc_time(plist, H5D_ALLOC_TIME_LATE) >= 0 &&
+        H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER) >= 0)
+        set = H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, plist, H5P_DEFAULT);
     H5Sclose(space);
     H5Pclose(plist);
-    return ok;
+    return set;
+}
+
+static bool write_array(hid_t file, const char *name, int rank, const size_t *size, const double *data)
+{
+    hid_t set = new_array(file, name, rank, size);
+
+    return set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0 &&
+           H5Dclose(set) >= 0;
+}
+
+/* The data set of all tensors, still without room. */
+static hid_t new_tensors(hid_t file, const oqt_pt *pt)
+{
+    if (!pt->bond)
+        return new_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi});
+    return new_array(file, "tensors", 1, (size_t[]){pt->offset[pt->info.n_steps]});
+}
+
+static size_t tensors_length(const oqt_pt *pt)
+{
+    return pt->bond ? pt->offset[pt->info.n_steps] : 2 * pt->legs.n_class * pt->chi * pt->chi;
 }
 
 /* bonds: those of a finite tensor, else NULL. */
-static bool write_tensors(hid_t file, const oqt_pt *pt, const double *bonds)
+static bool write_arrays(hid_t file, const oqt_pt *pt, const double *bonds)
 {
-    size_t n = pt->info.n_steps;
-
-    if (!bonds)
-        return write_array(file, "tensors", 4, (size_t[]){pt->legs.n_class, 2, pt->chi, pt->chi}, pt->f);
-    return write_array(file, "bonds", 1, (size_t[]){n + 1}, bonds) &&
-           write_array(file, "tensors", 1, (size_t[]){pt->offset[n]}, pt->f);
-}
-
-static bool write_contents(hid_t file, const oqt_pt *pt, const double *bonds)
-{
-    struct number numbers[N_NUMBERS];
     size_t d = pt->d, n = pt->n_tail;
     bool ok = write_text(file, "library_version", oqt_version());
 
-    numbers_of(numbers, pt);
-    for (size_t i = 0; ok && i < N_NUMBERS; i++)
-        ok = write_array(file, numbers[i].name, 1, (size_t[]){1}, &numbers[i].value);
+    for (size_t i = 0; ok && i < N_NUMBERS; i++) {
+        double value = get_number(pt, &numbers[i]);
+
+        ok = write_array(file, numbers[i].name, 1, (size_t[]){1}, &value);
+    }
     ok = ok && write_array(file, "coupling_values", 1, (size_t[]){d}, pt->o) &&
          write_array(file, "coupling_vectors", 3, (size_t[]){d, d, 2}, &pt->u[0].re) &&
-         write_tensors(file, pt, bonds);
+         (!bonds || write_array(file, "bonds", 1, (size_t[]){pt->info.n_steps + 1}, bonds));
     if (ok && pt->n_slope > 0)
         ok = write_array(file, "slope", 2, (size_t[]){pt->n_slope, 2}, &pt->slope[0].re);
     if (ok && n > 0)
@@ -321,68 +290,142 @@ static bool write_contents(hid_t file, const oqt_pt *pt, const double *bonds)
     return ok;
 }
 
-/* The file as HDF5 makes it in memory, behind room for the user block: no failing disk can leave HDF5 with a
- * half-closed file. */
-static oqt_status make_image(unsigned char **image, size_t *length, const oqt_pt *pt, const double *bonds,
-                             oqt_error *err)
+/* The first element; with it the data set gets its room. */
+static bool write_first(hid_t set, const double *data, int rank)
 {
-    hid_t create = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
-    unsigned char *data = NULL;
-    ssize_t size = -1;
-    bool ok = H5Pset_obj_track_times(create, false) >= 0 && H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
-              (file = H5Fcreate("image", H5F_ACC_TRUNC, create, access)) >= 0 &&
-              write_contents(file, pt, bonds) && H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 &&
-              (size = H5Fget_file_image(file, NULL, 0)) > 0 &&
-              (data = oqt__calloc(USER_BLOCK + (size_t)size, 1)) != NULL &&
-              H5Fget_file_image(file, data + USER_BLOCK, (size_t)size) == size;
+    hsize_t start[MAX_RANK] = {0}, count[MAX_RANK] = {1, 1, 1, 1};
+    hid_t space = H5Dget_space(set), one = H5Screate(H5S_SCALAR);
+    bool ok = H5Sget_simple_extent_ndims(space) == rank &&
+              H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+              H5Dwrite(set, H5T_NATIVE_DOUBLE, one, space, H5P_DEFAULT, data) >= 0;
 
+    H5Sclose(one);
+    H5Sclose(space);
+    return ok;
+}
+
+/* Bytes of the head, at most: headers and names of data sets, rounded up, and what is in them. */
+static size_t head_room(const oqt_pt *pt)
+{
+    enum { HEADERS = 1 << 16 };
+    size_t n = pt->d + 2 * pt->d * pt->d + 2 * pt->n_slope + pt->n_tail * (pt->n_tail + 2) +
+               (pt->bond ? pt->info.n_steps + 1 : 0);
+
+    return HEADERS + n * sizeof(double);
+}
+
+/*
+ * All of the file but the user block and the tensors. They come last and get their room last, so that the
+ * HDF5 file ends with them, and all that HDF5 has to say about them lies before.
+ */
+static oqt_status make_head(oqt__hdf5_memory *head, const oqt_pt *pt, const double *bonds, oqt_error *err)
+{
+    size_t bytes = tensors_length(pt) * sizeof(double);
+    hsize_t size = 0;
+    haddr_t at = HADDR_UNDEF;
+    hid_t file = oqt__hdf5_create(head), set = -1;
+    bool ok = file >= 0 && (set = new_tensors(file, pt)) >= 0 && write_arrays(file, pt, bonds) &&
+              write_first(set, pt->f, pt->bond ? 1 : 4) && (at = H5Dget_offset(set)) != HADDR_UNDEF &&
+              H5Fget_filesize(file, &size) >= 0;
+
+    if (set >= 0)
+        H5Dclose(set);
     if (file >= 0)
-        H5Fclose(file);
-    H5Pclose(access);
-    H5Pclose(create);
-    if (!ok) {
-        bool no_memory = size > 0 && !data;
-
-        oqt__free(data);
-        return no_memory ? oqt__no_memory(err, "a file") : oqt__fail(err, OQT_EIO, "HDF5 cannot make a file");
-    }
-    *image = data;
-    *length = USER_BLOCK + (size_t)size;
+        ok = H5Fclose(file) >= 0 && ok;
+    if (!ok || size > at + bytes + UNIT || at > head->size || at % UNIT != 0)
+        return oqt__fail(err, OQT_EIO, "HDF5 cannot make a file");
+    head->size = (size_t)at;
     return OQT_OK;
 }
 
-oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_error *err)
+static uint64_t hash_of(const oqt__piece *piece, size_t n)
 {
-    unsigned char *image = NULL;
-    size_t length = 0;
-    double *bonds = NULL;
-    struct quiet quiet;
+    oqt__hash hash;
+
+    oqt__hash_init(&hash);
+    for (size_t i = 0; i < n; i++)
+        oqt__hash_add(&hash, piece[i].data, piece[i].length);
+    return oqt__hash_value(&hash);
+}
+
+static bool is_little_endian(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
+/* User block, head, whole units of the tensors, and the rest of them with zeros behind it. */
+static oqt_status write_parts(const char *path, const oqt__hdf5_memory *head, const double *f, size_t n,
+                              oqt_error *err)
+{
+    unsigned char block[USER_BLOCK] = {0}, end[2 * UNIT] = {0};
+    size_t bytes = n * sizeof *f, rest = bytes % UNIT;
+    oqt__piece piece[] = {{block, sizeof block},
+                          {head->data, head->size},
+                          {f, bytes - rest},
+                          {end, rest > 0 ? 2 * UNIT : UNIT}};
+    struct parts parts = {.head = head->size, .tensors = piece[2].length + piece[3].length};
     struct seal seal;
+
+    memcpy(end, (const char *)f + (bytes - rest), rest);
+    parts.head_hash = hash_of(piece + 1, 1);
+    parts.tensors_hash = hash_of(piece + 2, 2);
+    make_seal(&seal, &parts);
+    memcpy(block, &seal, sizeof seal);
+    return oqt__write_file(path, piece, 4, err);
+}
+
+static oqt_status write_own(const oqt_pt *pt, const char *path, oqt_error *err)
+{
+    oqt__hdf5_memory head = {NULL, head_room(pt)};
+    size_t n = tensors_length(pt);
+    double *bonds = NULL, *swapped = NULL;
+    oqt__hdf5_guard guard;
     oqt_status st;
 
-    if (pt->bond && (bonds = oqt__doubles(pt->info.n_steps + 1)) == NULL)
-        return oqt__no_memory(err, "a file");
+    head.data = oqt__calloc(head.size, 1);
+    if (pt->bond)
+        bonds = oqt__doubles(pt->info.n_steps + 1);
+    if (!is_little_endian())
+        swapped = oqt__doubles(n);
+    if (!head.data || (pt->bond && !bonds) || (!is_little_endian() && !swapped)) {
+        st = oqt__no_memory(err, "a file");
+        goto done;
+    }
     for (size_t k = 0; bonds && k <= pt->info.n_steps; k++)
         bonds[k] = (double)pt->bond[k];
-    enter_hdf5(&quiet);
-    st = make_image(&image, &length, pt, bonds, err);
-    leave_hdf5(&quiet);
+    for (size_t i = 0; swapped && i < n * sizeof *swapped; i++)
+        ((char *)swapped)[i] = ((const char *)pt->f)[i ^ (sizeof *swapped - 1)];
+    oqt__hdf5_enter(&guard);
+    st = make_head(&head, pt, bonds, err);
+    oqt__hdf5_leave(&guard);
+    if (st == OQT_OK)
+        st = write_parts(path, &head, swapped ? swapped : pt->f, n, err);
+done:
+    oqt__free(head.data);
     oqt__free(bonds);
-    if (st != OQT_OK)
-        return st;
-    make_seal(&seal, image, length);
-    memcpy(image, &seal, sizeof seal);
-    st = write_image(path, image, length, err);
-    oqt__free(image);
+    oqt__free(swapped);
     return st;
+}
+
+oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_file_format format, oqt_error *err)
+{
+    if (format != OQT_FILE_OQTEMPO && format != OQT_FILE_OQUPY)
+        return oqt__fail(err, OQT_EINVAL, "unknown format of files %d", (int)format);
+    return format == OQT_FILE_OQTEMPO ? write_own(pt, path, err) : oqt__oqupy_write(pt, path, err);
 }
 
 /* ---- reading ---- */
 
 struct reader {
     hid_t file;
-    size_t length; /* of the file, bounds every allocation */
+    const oqt__map *map;
+    const struct parts *parts;
     bool no_memory;
+    bool initial_tensor;
 };
 
 /* Whether a name is that of a data set in this very file: no links or raw data elsewhere. */
@@ -397,54 +440,115 @@ static bool is_inside(hid_t file, const char *name, hid_t set)
     return inside;
 }
 
-/* The array of that name if it has that shape, no more bytes than the file, and finite elements; else NULL.
- * size[0] = 0 takes any number of rows and stores it. */
-static double *read_array(struct reader *r, const char *name, int rank, size_t *size)
+/* Whether the elements are what this format has; HDF5 would make a buffer for one element of any other size.
+ */
+static bool has_doubles(hid_t set)
+{
+    hid_t type = H5Dget_type(set);
+    bool ok = type >= 0 && H5Tequal(type, H5T_IEEE_F64LE) > 0;
+
+    if (type >= 0)
+        H5Tclose(type);
+    return ok;
+}
+
+/* The data set of that name if it has that shape and no more bytes than the file, which has `n` elements;
+ * else negative. size[0] = 0 takes any number of rows and stores it. */
+static hid_t open_array(size_t *n, struct reader *r, const char *name, int rank, size_t *size)
 {
     hsize_t dims[MAX_RANK];
-    size_t n = 1;
     hid_t set = H5Dopen2(r->file, name, H5P_DEFAULT), space = -1;
-    double *data = NULL;
-    bool ok = set >= 0 && is_inside(r->file, name, set) && (space = H5Dget_space(set)) >= 0 &&
-              H5Sget_simple_extent_ndims(space) == rank &&
+    bool ok = set >= 0 && is_inside(r->file, name, set) && has_doubles(set) &&
+              (space = H5Dget_space(set)) >= 0 && H5Sget_simple_extent_ndims(space) == rank &&
               H5Sget_simple_extent_dims(space, dims, NULL) == rank;
 
+    *n = 1;
     for (int i = 0; ok && i < rank; i++) {
         if (i == 0 && size[0] == 0)
             size[0] = (size_t)dims[0];
-        ok = dims[i] == size[i] && dims[i] > 0 && oqt__mul_size(&n, n, size[i]);
+        ok = dims[i] == size[i] && dims[i] > 0 && oqt__mul_size(n, *n, size[i]);
     }
-    ok = ok && n <= r->length / sizeof(double);
-    if (ok && (data = oqt__doubles(n)) == NULL)
+    ok = ok && *n <= r->map->length / sizeof(double);
+    if (space >= 0)
+        H5Sclose(space);
+    if (!ok && set >= 0)
+        H5Dclose(set);
+    return ok ? set : -1;
+}
+
+/* Its elements if they are finite; else NULL. */
+static double *load_array(struct reader *r, hid_t set, size_t n)
+{
+    double *data = oqt__doubles(n);
+    bool ok;
+
+    if (!data) {
         r->no_memory = true;
-    ok = ok && data && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+        return NULL;
+    }
+    ok = H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     for (size_t i = 0; ok && i < n; i++)
         ok = isfinite(data[i]);
     if (!ok) {
         oqt__free(data);
         data = NULL;
     }
-    if (space >= 0)
-        H5Sclose(space);
+    return data;
+}
+
+static double *read_array(struct reader *r, const char *name, int rank, size_t *size)
+{
+    size_t n;
+    hid_t set = open_array(&n, r, name, rank, size);
+    double *data = set >= 0 ? load_array(r, set, n) : NULL;
+
     if (set >= 0)
         H5Dclose(set);
     return data;
 }
 
-static bool read_number(struct reader *r, struct number *n)
+/* Whether a data set is the part of the tensors, in the numbers of this machine and with zeros behind it. */
+static bool can_map(const struct reader *r, hid_t set, size_t n)
 {
-    double *value = read_array(r, n->name, 1, (size_t[]){1});
-
-    if (!value)
-        return false;
-    n->value = *value;
-    oqt__free(value);
-    return true;
+    return is_little_endian() && H5Dget_offset(set) == r->parts->head && r->parts->tensors >= UNIT &&
+           n <= (r->parts->tensors - UNIT) / sizeof(double);
 }
 
+/* Tensors stay in the file where they can; whether they are finite is then looked at with their hash. */
+static bool read_tensors(oqt_pt *pt, struct reader *r, int rank, size_t *size)
+{
+    size_t n;
+    hid_t set = open_array(&n, r, "tensors", rank, size);
+
+    if (set < 0)
+        return false;
+    if (can_map(r, set, n)) {
+        pt->f = (double *)(uintptr_t)(r->map->data + USER_BLOCK + r->parts->head);
+        pt->map = *r->map;
+    } else {
+        pt->f = load_array(r, set, n);
+    }
+    H5Dclose(set);
+    return pt->f != NULL;
+}
+
+static bool read_numbers(oqt_pt *pt, struct reader *r)
+{
+    for (size_t i = 0; i < N_NUMBERS; i++) {
+        double *value = read_array(r, numbers[i].name, 1, (size_t[]){1});
+        bool ok = value && set_number(pt, &numbers[i], *value);
+
+        oqt__free(value);
+        if (!ok)
+            return false;
+    }
+    return is_sane(&pt->info);
+}
+
+/* The powers are left for later. */
 static bool read_tail(oqt_pt *pt, struct reader *r)
 {
-    size_t n = 0, nn;
+    size_t n = 0;
     double *a;
 
     if (H5Lexists(r->file, "tail_b", H5P_DEFAULT) <= 0)
@@ -452,13 +556,11 @@ static bool read_tail(oqt_pt *pt, struct reader *r)
     pt->tail_b = read_array(r, "tail_b", 1, &n);
     pt->tail_c = read_array(r, "tail_c", 1, (size_t[]){n});
     a = read_array(r, "tail_a", 2, (size_t[]){n, n});
-    nn = n * n;
     if (pt->tail_b && pt->tail_c && a && n < 1024 &&
-        (pt->tail_power = oqt__doubles(OQT__POWERS * nn)) == NULL)
+        (pt->tail_power = oqt__doubles(OQT__POWERS * n * n)) == NULL)
         r->no_memory = true;
     if (pt->tail_power) {
-        memcpy(pt->tail_power, a, nn * sizeof *a);
-        oqt__pt_fill_powers(pt->tail_power, n);
+        memcpy(pt->tail_power, a, n * n * sizeof *a);
         pt->n_tail = n;
     }
     oqt__free(a);
@@ -479,11 +581,11 @@ static bool are_bonds(const double *bonds, size_t n, size_t largest)
 
 static bool read_sequence(oqt_pt *pt, struct reader *r)
 {
-    size_t n = pt->info.n_steps, room = r->length / sizeof(double), len = 0, *bond = NULL;
-    double *bonds, *f = NULL;
+    size_t n = pt->info.n_steps, room = r->map->length / sizeof(double), len = 0, *bond;
+    double *bonds;
     bool ok;
 
-    if (n < 1 || n >= room)
+    if (n >= room)
         return false;
     bonds = read_array(r, "bonds", 1, (size_t[]){n + 1});
     if (!bonds || !are_bonds(bonds, n, pt->chi)) {
@@ -497,36 +599,38 @@ static bool read_sequence(oqt_pt *pt, struct reader *r)
         len += k > 0 && len <= room ? 2 * pt->legs.n_class * bond[k - 1] * bond[k] : 0;
     }
     oqt__free(bonds);
-    /* the array of the file first: it bounds what is allocated for it */
-    if (bond && len <= room && (f = read_array(r, "tensors", 1, (size_t[]){len})) != NULL) {
-        ok = oqt__pt_set_bonds(pt, bond, NULL) == OQT_OK;
-        if (ok)
-            memcpy(pt->f, f, len * sizeof *f);
-        r->no_memory = r->no_memory || !ok;
-    }
-    r->no_memory = r->no_memory || !bond;
+    ok = bond && len <= room;
+    r->no_memory = !bond || (ok && oqt__pt_lay_out(pt, bond, NULL) != OQT_OK);
     oqt__free(bond);
-    oqt__free(f);
-    return pt->f != NULL;
+    return ok && !r->no_memory && read_tensors(pt, r, 1, (size_t[]){len});
+}
+
+static bool read_slope(oqt_pt *pt, struct reader *r)
+{
+    size_t shape[2] = {0, 2};
+
+    if (H5Lexists(r->file, "slope", H5P_DEFAULT) > 0) {
+        pt->slope = (oqt_complex *)read_array(r, "slope", 2, shape);
+        if (!pt->slope)
+            return false;
+        pt->n_slope = shape[0];
+    }
+    return pt->info.method != OQT_PT_DEPHASING || pt->n_slope == pt->info.n_steps;
 }
 
 static bool read_contents(oqt_pt *pt, struct reader *r)
 {
-    struct number numbers[N_NUMBERS];
     size_t d, chi;
 
-    numbers_of(numbers, pt); /* for the names */
-    for (size_t i = 0; i < N_NUMBERS; i++)
-        if (!read_number(r, &numbers[i]))
-            return false;
-    if (!numbers_to(&pt->info, numbers))
+    if (!read_numbers(pt, r))
         return false;
+    r->initial_tensor = H5Lexists(r->file, "initial_tensor", H5P_DEFAULT) > 0;
     pt->d = d = pt->info.dimension;
     pt->chi = chi = pt->info.bond_dimension;
     pt->dt = pt->info.dt;
     pt->o = read_array(r, "coupling_values", 1, (size_t[]){d});
     pt->u = (oqt_complex *)read_array(r, "coupling_vectors", 3, (size_t[]){d, d, 2});
-    if (!pt->o || !pt->u)
+    if (r->initial_tensor || !pt->o || !pt->u)
         return false;
     if (oqt__legs_create(&pt->legs, pt->o, d, NULL) != OQT_OK) {
         r->no_memory = true;
@@ -534,66 +638,117 @@ static bool read_contents(oqt_pt *pt, struct reader *r)
     }
     for (size_t i = 0; i < d * d; i++)
         pt->rotated = pt->rotated || pt->u[i].re != (i % (d + 1) == 0 ? 1.0 : 0.0) || pt->u[i].im != 0.0;
-    if (pt->info.method == OQT_PT_TEMPO) {
-        if (!read_sequence(pt, r))
-            return false;
-    } else {
-        pt->f = read_array(r, "tensors", 4, (size_t[]){pt->legs.n_class, 2, chi, chi});
-        if (!pt->f)
-            return false;
-    }
-    if (H5Lexists(r->file, "slope", H5P_DEFAULT) > 0) {
-        size_t shape[2] = {0, 2};
-
-        pt->slope = (oqt_complex *)read_array(r, "slope", 2, shape);
-        if (!pt->slope)
-            return false;
-        pt->n_slope = shape[0];
-    }
-    if (pt->info.method == OQT_PT_DEPHASING && pt->n_slope != pt->info.n_steps)
-        return false;
-    return read_tail(pt, r);
+    return (pt->info.method == OQT_PT_TEMPO
+                ? read_sequence(pt, r)
+                : read_tensors(pt, r, 4, (size_t[]){pt->legs.n_class, 2, chi, chi})) &&
+           read_slope(pt, r) && read_tail(pt, r);
 }
 
-oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
+/* Look once at the tensors in the file: their hash, and whether the numbers used from there are finite. */
+static bool verify_tensors(const oqt_pt *pt, const struct parts *parts, const oqt__map *map, bool *finite)
 {
-    struct reader r = {.file = -1};
-    struct quiet quiet;
-    oqt__blas_guard guard = {false};
-    unsigned char *image = NULL;
-    hid_t access;
-    oqt_pt *pt;
-    bool ok;
-    oqt_status st = read_image(&image, &r.length, path, err);
+    enum { PIECE = 1 << 17 };
+    static const uint64_t EXPONENT = (uint64_t)0x7ff << 52;
+    const unsigned char *data = map->data + USER_BLOCK + parts->head;
+    size_t left = (size_t)parts->tensors, used = pt->map.data ? tensors_length(pt) * sizeof(double) : 0;
+    uint64_t bad = 0;
+    oqt__hash hash;
+
+    oqt__hash_init(&hash);
+    while (left > 0) {
+        size_t n = left < PIECE ? left : PIECE, m = used < n ? used : n;
+
+        oqt__hash_add(&hash, data, n);
+        for (size_t i = 0; i < m; i += sizeof(uint64_t)) {
+            uint64_t bits;
+
+            memcpy(&bits, data + i, sizeof bits);
+            bad |= (uint64_t)((bits & EXPONENT) == EXPONENT);
+        }
+        data += n;
+        left -= n;
+        used -= m;
+    }
+    *finite = bad == 0;
+    return oqt__hash_value(&hash) == parts->tensors_hash;
+}
+
+static oqt_status no_tensor(const struct reader *r, const char *path, oqt_error *err)
+{
+    if (r->no_memory)
+        return oqt__no_memory(err, "a process tensor");
+    if (r->initial_tensor)
+        return oqt__fail(err, OQT_EUNSUPPORTED,
+                         "%s has an initial tensor, which this version cannot make use of", path);
+    return oqt__fail(err, OQT_EFORMAT, "%s does not hold a process tensor of format version %d", path,
+                     FORMAT_VERSION);
+}
+
+/* Takes the map if the tensor stays in it. */
+static oqt_status read_own(oqt_pt **out, oqt__map *map, const char *path, oqt_error *err)
+{
+    struct parts parts;
+    struct reader r = {.file = -1, .map = map, .parts = &parts};
+    oqt__hdf5_memory memory;
+    oqt__hdf5_guard guard;
+    oqt__blas_guard blas = {false};
+    bool ok, finite;
+    oqt_pt *pt = NULL;
+    oqt_status st = read_seal(&parts, map, path, err);
 
     if (st != OQT_OK)
         return st;
     pt = oqt__calloc(1, sizeof *pt);
-    if (!pt) {
-        oqt__free(image);
+    if (!pt)
         return oqt__no_memory(err, "a process tensor");
-    }
-    oqt__blas_enter(&guard); /* always before HDF5, so that no two threads wait for each other */
-    enter_hdf5(&quiet);
-    access = H5Pcreate(H5P_FILE_ACCESS);
-    ok = H5Pset_fapl_core(access, 1 << 20, false) >= 0 &&
-         H5Pset_file_image(access, image + USER_BLOCK, r.length - USER_BLOCK) >= 0 &&
-         (r.file = H5Fopen("image", H5F_ACC_RDONLY, access)) >= 0 && read_contents(pt, &r);
+    memory =
+        (oqt__hdf5_memory){(unsigned char *)(uintptr_t)(map->data + USER_BLOCK), map->length - USER_BLOCK};
+    oqt__hdf5_enter(&guard);
+    ok = (r.file = oqt__hdf5_open(&memory)) >= 0 && read_contents(pt, &r);
     if (r.file >= 0)
         H5Fclose(r.file);
-    H5Pclose(access);
-    leave_hdf5(&quiet);
-    oqt__blas_leave(&guard);
-    oqt__free(image);
+    oqt__hdf5_leave(&guard);
     if (!ok) {
-        oqt_pt_destroy(pt);
-        if (r.no_memory)
-            return oqt__no_memory(err, "a process tensor");
-        return oqt__fail(err, OQT_EFORMAT, "%s does not hold a process tensor of format version %d", path,
-                         FORMAT_VERSION);
+        st = no_tensor(&r, path, err);
+    } else if (!verify_tensors(pt, &parts, map, &finite)) {
+        st = oqt__fail(err, OQT_EFORMAT, "%s is altered: the checksum of its tensors does not match", path);
+    } else if (!finite) {
+        st = oqt__fail(err, OQT_EFORMAT, "%s has numbers that are not finite", path);
+    } else {
+        oqt__blas_enter(&blas);
+        if (pt->n_tail > 0)
+            oqt__pt_fill_powers(pt->tail_power, pt->n_tail);
+        oqt__blas_leave(&blas);
+        *out = pt;
+        return OQT_OK;
     }
-    *out = pt;
-    return OQT_OK;
+    pt->f = pt->map.data ? NULL : pt->f;
+    pt->map = (oqt__map){NULL, 0}; /* stays with the caller */
+    oqt_pt_destroy(pt);
+    return st;
+}
+
+oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err)
+{
+    static const unsigned char HDF5[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    oqt__map map = {NULL, 0};
+    oqt_pt *pt = NULL;
+    oqt_status st = oqt__map_file(&map, path, err);
+
+    if (st != OQT_OK)
+        return st;
+    if (has_magic(&map)) {
+        st = read_own(&pt, &map, path, err);
+    } else if (map.length >= sizeof HDF5 && memcmp(map.data, HDF5, sizeof HDF5) == 0) {
+        st = oqt__oqupy_read(&pt, path, err);
+    } else {
+        st = oqt__fail(err, OQT_EFORMAT, "%s is not a process-tensor file", path);
+    }
+    if (st == OQT_OK)
+        *out = pt;
+    if (st != OQT_OK || !pt->map.data)
+        oqt__unmap_file(&map);
+    return st;
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <oqtempo/pt.h>
 
+#include "core/file.h"
 #include "influence/influence.h"
 #include "linalg/linalg.h"
 
@@ -34,6 +35,7 @@ struct oqt_pt {
     size_t *offset; /* n_steps + 1: where each of its slots starts in f; NULL with bond           */
     double *f; /* for each slot n_class x 2 x left x right: real and imaginary part of each class, the factor
                   of the slot with itself included; past on the left, boundary vectors e_0 */
+    oqt__map map; /* the file in which f lies, only to be read then; else f is memory                */
     /* Scalars outside the tensor: sum_{j <= n} eta_j, for n < n_slope from the bath; for later n the
      * imaginary part goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
     size_t n_slope;
@@ -65,6 +67,8 @@ static inline oqt__slot oqt__pt_slot(const oqt_pt *pt, uint64_t step)
 
 /** Make room for a finite sequence: its bonds (info.n_steps + 1 of them, copied), offsets, and zeroed f. */
 oqt_status oqt__pt_set_bonds(oqt_pt *pt, const size_t *bond, oqt_error *err);
+/** The same without f. */
+oqt_status oqt__pt_lay_out(oqt_pt *pt, const size_t *bond, oqt_error *err);
 
 static inline const double *oqt__slot_real(const oqt__slot *slot, size_t cls)
 {

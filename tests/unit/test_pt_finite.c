@@ -1,7 +1,5 @@
-/* test_pt_finite.c - finite process tensors: the functional of a memory that ends, the vacuum, files. */
+/* test_pt_finite.c - finite process tensors: the functional of a memory that ends, the vacuum. */
 #include "support.h"
-
-#include <unistd.h>
 
 #include "pt/chain.h"
 
@@ -555,187 +553,6 @@ START_TEST(results_do_not_depend_on_the_number_of_threads)
 }
 END_TEST
 
-/* ---- files ---- */
-
-struct place {
-    char dir[32], path[64];
-};
-
-static struct place new_place(void)
-{
-    struct place p = {.dir = "/tmp/oqt_test_pt_XXXXXX"};
-
-    ck_assert(mkdtemp(p.dir) != NULL);
-    snprintf(p.path, sizeof p.path, "%s/tensor.h5", p.dir);
-    return p;
-}
-
-static void remove_place(const struct place *p)
-{
-    unlink(p->path);
-    ck_assert_int_eq(rmdir(p->dir), 0);
-}
-
-static bool have_files(void)
-{
-    oqt_runtime runtime;
-
-    oqt_get_runtime(&runtime);
-    return runtime.hdf5;
-}
-
-static oqt_pt *shifted_pt(double tolerance)
-{
-    static const oqt_complex coupling[4] = {{0.9, 0}, {0.2, -0.3}, {0.2, 0.3}, {-0.4, 0}};
-    oqt_bath *bath = ohmic(0.137, 0.31);
-    oqt_pt_options opt = options(tolerance, 12, 5, INFINITY);
-    oqt_pt *pt = new_pt(bath, 2, coupling, &opt);
-
-    oqt_bath_destroy(bath);
-    return pt;
-}
-
-START_TEST(a_file_gives_back_every_bit)
-{
-    struct place p = new_place();
-    oqt_pt *pt = shifted_pt(1e-4), *read = NULL;
-    oqt_error err = {0};
-
-    if (have_files()) {
-        ASSERT_OK(oqt_pt_write(pt, p.path, &err), err);
-        ASSERT_OK(oqt_pt_read(&read, p.path, &err), err);
-        ck_assert(same_tensor(pt, read));
-    }
-    oqt_pt_destroy(read);
-    oqt_pt_destroy(pt);
-    remove_place(&p);
-}
-END_TEST
-
-/* Files that are fine as files, written from tensors that are not. */
-START_TEST(inconsistent_contents_are_refused)
-{
-    struct place p = new_place();
-
-    for (size_t i = 0; have_files() && i < 9; i++) {
-        oqt_pt *pt = shifted_pt(1e-2), *mark = (oqt_pt *)&p, *out = mark;
-        oqt_error err = {0};
-
-        ck_assert_uint_ge(pt->bond[1], 2);
-        ck_assert_uint_ge(pt->chi, 2);
-        if (i == 0)
-            pt->bond[0] = 2;
-        else if (i == 1)
-            pt->bond[12] = 2;
-        else if (i == 2)
-            pt->bond[5] = 0;
-        else if (i == 3)
-            pt->bond[5] = 1000000;
-        else if (i == 4)
-            pt->info.bond_dimension++; /* no bond is that large */
-        else if (i == 5)
-            pt->bond[1]--; /* tensors are then too long */
-        else if (i == 6)
-            pt->f[7] = NAN;
-        else if (i == 7)
-            pt->info.method = OQT_PT_UNIFORM;
-        else if (i == 8)
-            pt->slope[3].im = INFINITY;
-        ASSERT_OK(oqt_pt_write(pt, p.path, &err), err);
-        ck_assert_msg(oqt_pt_read(&out, p.path, &err) == OQT_EFORMAT, "case %zu", i);
-        ck_assert(out == mark);
-        oqt_pt_destroy(pt);
-    }
-    remove_place(&p);
-}
-END_TEST
-
-/* The seal as pt_file.c makes it: FNV-1a of all that follows the block of 512 bytes. */
-static void reseal(unsigned char *data, size_t size)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (size_t i = 512; i < size; i++)
-        hash = (hash ^ data[i]) * 0x100000001b3u;
-    memset(data + 24, 0, 64);
-    snprintf((char *)data + 24, 64, "length %llu hash %016llx\n", (unsigned long long)(size - 512),
-             (unsigned long long)hash);
-}
-
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5\n"; /* see test_pt.c */
-}
-
-static void use_pt(const oqt_pt *pt)
-{
-    oqt_complex factors[LEGS_MAX];
-    oqt_pt_info info = info_of(pt);
-
-    ck_assert_uint_le(info.dimension, D_MAX);
-    for (size_t k = 0; k < info.n_steps && k < 100; k++) {
-        for (size_t a = 0; a < info.dimension * info.dimension; a++) {
-            size_t left, right;
-
-            free(leg_of(pt, k, a, &left, &right));
-        }
-        ck_assert_int_eq(oqt_pt_leg_factors(factors, pt, k, NULL), OQT_OK);
-    }
-}
-
-START_TEST(hostile_files_with_a_seal_do_no_harm)
-{
-    enum { FLIPS = 300 };
-    struct place p = new_place();
-    oqt_pt *pt = shifted_pt(1e-2);
-    uint64_t seed = 34;
-    size_t accepted = 0, size = 0;
-    unsigned char *data = NULL, *copy;
-    oqt_error err = {0};
-    FILE *file;
-
-    if (!have_files())
-        goto done;
-    ASSERT_OK(oqt_pt_write(pt, p.path, &err), err);
-    file = fopen(p.path, "rb");
-    fseek(file, 0, SEEK_END);
-    size = (size_t)ftell(file);
-    rewind(file);
-    data = malloc(2 * size);
-    copy = data + size;
-    ck_assert_uint_eq(fread(data, 1, size, file), size);
-    fclose(file);
-    for (size_t i = 0; i < FLIPS; i++) {
-        oqt_pt *read = NULL;
-        oqt_status st;
-
-        memcpy(copy, data, size);
-        for (size_t k = 0; k < 1 + i % 3; k++)
-            copy[512 + (size_t)(random_uniform(&seed) * (double)(size - 512))] ^=
-                (unsigned char)(1u << (unsigned)(random_uniform(&seed) * 8.0));
-        reseal(copy, size);
-        file = fopen(p.path, "wb");
-        ck_assert_uint_eq(fwrite(copy, 1, size, file), size);
-        fclose(file);
-        st = oqt_pt_read(&read, p.path, &err);
-        ck_assert_msg(st == OQT_OK || st == OQT_EFORMAT, "status %d", (int)st);
-        if (st == OQT_OK) {
-            use_pt(read);
-            oqt_pt_destroy(read);
-            accepted++;
-        }
-    }
-    ck_assert_uint_gt(accepted, 0);
-    ck_assert_uint_lt(accepted, FLIPS);
-done:
-    free(data);
-    oqt_pt_destroy(pt);
-    remove_place(&p);
-}
-END_TEST
-
 /* ---- failures ---- */
 
 START_TEST(bad_arguments_are_named)
@@ -766,6 +583,17 @@ START_TEST(bad_arguments_are_named)
     oqt_bath_destroy(bath);
 }
 END_TEST
+
+static oqt_pt *shifted_pt(double tolerance)
+{
+    static const oqt_complex coupling[4] = {{0.9, 0}, {0.2, -0.3}, {0.2, 0.3}, {-0.4, 0}};
+    oqt_bath *bath = ohmic(0.137, 0.31);
+    oqt_pt_options opt = options(tolerance, 12, 5, INFINITY);
+    oqt_pt *pt = new_pt(bath, 2, coupling, &opt);
+
+    oqt_bath_destroy(bath);
+    return pt;
+}
 
 START_TEST(steps_beyond_the_end_are_refused)
 {
@@ -836,36 +664,13 @@ static oqt_status build_and_destroy(void *ctx)
     return st;
 }
 
-struct file_call {
-    const oqt_pt *pt;
-    const char *path;
-};
-
-static oqt_status write_and_read(void *ctx)
-{
-    const struct file_call *c = ctx;
-    oqt_pt *read = NULL;
-    oqt_status st = oqt_pt_write(c->pt, c->path, NULL);
-
-    if (st == OQT_OK && (st = oqt_pt_read(&read, c->path, NULL)) == OQT_OK)
-        oqt_pt_destroy(read);
-    return st;
-}
-
 START_TEST(every_allocation_may_fail)
 {
     oqt_bath *bath = ohmic(0.137, 0.31);
-    oqt_pt *pt = shifted_pt(1e-2);
-    struct place p = new_place();
     struct build b = {bath, sigma_z};
-    struct file_call c = {pt, p.path};
 
     ck_assert_uint_ge(check_every_allocation(build_and_destroy, &b), 100);
-    if (have_files())
-        ck_assert_uint_ge(check_every_allocation(write_and_read, &c), 10);
-    oqt_pt_destroy(pt);
     oqt_bath_destroy(bath);
-    remove_place(&p);
 }
 END_TEST
 
@@ -928,11 +733,6 @@ int main(void)
     tcase_add_test(tc, cutoff_error_is_that_of_constant_paths_for_a_commuting_system);
     tcase_add_test(tc, couplings_to_one_and_baths_without_coupling_do_nothing);
     tcase_add_test(tc, results_do_not_depend_on_the_number_of_threads);
-    suite_add_tcase(suite, tc);
-    tc = tcase_create("files");
-    tcase_add_test(tc, a_file_gives_back_every_bit);
-    tcase_add_test(tc, inconsistent_contents_are_refused);
-    tcase_add_test(tc, hostile_files_with_a_seal_do_no_harm);
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");
     tcase_add_test(tc, bad_arguments_are_named);

@@ -115,7 +115,7 @@ static int compress_file(const struct compression *c, double tolerance, size_t m
     if (oqt_pt_read(&pt, c->path[0], &err) != OQT_OK)
         return fail_at(exit_code_of(err.code), c->path[0], 0, 0, "%s", err.text);
     if (oqt_pt_compress(&small, pt, tolerance, max_bond, c->n_threads, &err) != OQT_OK ||
-        oqt_pt_write(small, c->path[1], &err) != OQT_OK)
+        oqt_pt_write(small, c->path[1], OQT_FILE_OQTEMPO, &err) != OQT_OK)
         code = fail_at(exit_code_of(err.code), c->path[small ? 1 : 0], 0, 0, "%s", err.text);
     else
         code = print_tensor(stdout, small);

@@ -151,7 +151,7 @@ static int write_tensor(const struct run_options *o, const struct result *result
 {
     oqt_error err;
 
-    if (o->output && oqt_pt_write(result->tensor[0], o->output, &err) != OQT_OK)
+    if (o->output && oqt_pt_write(result->tensor[0], o->output, OQT_FILE_OQTEMPO, &err) != OQT_OK)
         return fail_at(exit_code_of(err.code), o->output, 0, 0, "%s", err.text);
     return print_tensor(stdout, result->tensor[0]);
 }
