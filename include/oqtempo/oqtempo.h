@@ -9,6 +9,7 @@
 #include <oqtempo/liouville.h>
 #include <oqtempo/operators.h>
 #include <oqtempo/pt.h>
+#include <oqtempo/tempo.h>
 #include <oqtempo/types.h>
 #include <oqtempo/version.h>
 

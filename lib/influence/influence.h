@@ -12,7 +12,7 @@
 #ifndef OQT_PRIV_INFLUENCE_H
 #define OQT_PRIV_INFLUENCE_H
 
-#include <oqtempo/types.h>
+#include <oqtempo/bath.h>
 
 #include "core/core.h"
 
@@ -53,5 +53,22 @@ void oqt__legs_release(oqt__legs *legs);
  */
 void oqt__path_log(oqt_complex *out, const oqt__legs *legs, const size_t *path, size_t n,
                    const oqt_complex *eta);
+
+/* ---- memory that ends ---- */
+
+/**
+ * What slot m does to slot m + K, K = memory, the oldest that is kept: end_m is eta_K, and with an added
+ * correlation time also what slots before m did, up to that time, eta_(K+1) + .. + eta_(K+m) at most. See
+ * docs/theory.md, eq. (17).
+ *
+ * @param[out] end    n_end numbers, from m = 0; unchanged on failure
+ * @param[in]  eta    up to eta_(K + n_end - 1), but not beyond eta_(K + added / dt)
+ * @param[in]  added  the time, >= 0, may be infinity
+ */
+oqt_status oqt__memory_ends(oqt_complex *end, size_t n_end, const oqt_bath *bath, const oqt_complex *eta,
+                            size_t memory, double added, double dt, int n_threads, oqt_error *err);
+
+/** From this m on end_m is always the same, if it is below n_end. */
+size_t oqt__memory_special(double added, double dt, size_t n_end);
 
 #endif

@@ -37,53 +37,6 @@ struct builder {
 
 /* ---- memory ---- */
 
-/* Correlations of one slot with a stretch of length dt f <= dt that begins at t: the double integral of C
- * over a rectangle as a second difference of eta(t). */
-static oqt_status stretch(oqt_complex *out, const oqt_bath *bath, double t, double f, double dt,
-                          int n_threads, oqt_error *err)
-{
-    const double times[4] = {t + f * dt, t, t + f * dt - dt, t - dt};
-    oqt_complex v[4];
-    oqt_status st = oqt_bath_eta_function(v, bath, 4, times, n_threads, err);
-
-    if (st == OQT_OK)
-        *out = (oqt_complex){v[0].re - v[1].re - v[2].re + v[3].re, v[0].im - v[1].im - v[2].im + v[3].im};
-    return st;
-}
-
-/*
- * What slot m does to slot m + K: eta_K, and with an added correlation time also what slots before m did, up
- * to that time, eta_(K+1) + .. + eta_(K+m) at most.
- */
-static oqt_status fill_ends(struct builder *b, const oqt_bath *bath, double dt, oqt_error *err)
-{
-    size_t n_end = b->n - b->memory, whole = 0;
-    double added = b->par->added_correlation_time / dt, rest = 0.0;
-    oqt_complex more = {0.0, 0.0};
-    oqt_status st = OQT_OK;
-
-    if (added >= (double)n_end) {
-        whole = n_end;
-    } else {
-        whole = (size_t)added;
-        rest = added - (double)whole;
-    }
-    b->n_special = whole + (rest > 0.0) < n_end ? whole + (rest > 0.0) : n_end;
-    if (rest > 0.0 && whole + 1 < n_end)
-        st = stretch(&more, bath, (double)(b->memory + whole + 1) * dt, rest, dt, b->par->n_threads, err);
-    for (size_t m = 0; m < n_end; m++) {
-        b->end[m] = m == 0 ? (oqt_complex){0.0, 0.0} : b->end[m - 1];
-        if (m <= whole) {
-            b->end[m].re += b->eta[b->memory + m].re;
-            b->end[m].im += b->eta[b->memory + m].im;
-        } else if (m == whole + 1) {
-            b->end[m].re += more.re;
-            b->end[m].im += more.im;
-        }
-    }
-    return st;
-}
-
 /*
  * A row alone is no physical functional: on a path that alternates it can be as large as exp(om^2 sum of |Re
  * eta_k|), which only the other rows make up for. So rows are those of a weaker coupling if that is large,
@@ -109,6 +62,7 @@ static void choose_squarings(struct builder *b)
 static oqt_status prepare(struct builder *b, const oqt_pt *pt, const oqt_bath *bath, oqt_error *err)
 {
     const oqt__finite_params *par = b->par;
+    size_t n_end;
     oqt_status st;
 
     b->n = par->n_steps;
@@ -121,7 +75,10 @@ static oqt_status prepare(struct builder *b, const oqt_pt *pt, const oqt_bath *b
     if ((st = oqt__progress(&par->progress, "bath memory", 0.0, err)) != OQT_OK ||
         (st = oqt_bath_eta(b->eta, bath, pt->dt, b->n, NULL, par->n_threads, err)) != OQT_OK)
         return st;
-    if ((st = fill_ends(b, bath, pt->dt, err)) != OQT_OK)
+    n_end = b->n - b->memory;
+    b->n_special = oqt__memory_special(par->added_correlation_time, pt->dt, n_end);
+    if ((st = oqt__memory_ends(b->end, n_end, bath, b->eta, b->memory, par->added_correlation_time, pt->dt,
+                               par->n_threads, err)) != OQT_OK)
         return st;
     choose_squarings(b);
     for (size_t c = 0; c < pt->legs.n_class; c++)

@@ -1,0 +1,107 @@
+/* tempo_priv.h - private to tempo: groups of baths that act at once, and the matrix product of the slots.
+ *
+ * Everything is real: a leg pair (i,j), (j,i) of the system is a complex number and its conjugate, of which
+ * the coordinates are (sqrt2 Re, sqrt2 Im). In the same way a class of past legs with O- != 0, and a value of
+ * |O-| > 0 on a horizontal bond, has two coordinates, any other one. See docs/theory.md, section 13.
+ */
+#ifndef OQT_PRIV_TEMPO_H
+#define OQT_PRIV_TEMPO_H
+
+#include <oqtempo/tempo.h>
+
+#include "linalg/linalg.h"
+
+/** Baths whose couplings commute: one eigenbasis, one slot in each step. */
+typedef struct {
+    size_t d, n_baths;
+    const oqt_bath **bath; /* n_baths                                                                 */
+    double *rotation;      /* d^2 x d^2 real form of rho -> u^+ rho u, or NULL for the identity       */
+    /* Classes of past legs (north): equal (O-, O+) of all baths, up to the sign of all O-. */
+    size_t n_north, north_dim; /* classes, and their real coordinates                                  */
+    double *om, *sp;           /* n_north x n_baths                                                    */
+    size_t *north_first;       /* n_north: the coordinate, or the first of two                         */
+    size_t *north_west;        /* n_north: horizontal value; 0 for O- = 0, which has one coordinate    */
+    /* Horizontal values (west): distinct |O-|; the first is 0 with coordinate 0, value w has coordinates 2 w
+     * - 1 and 2 w. */
+    size_t n_west, west_dim;
+    size_t *west_north; /* n_west: a class with that O-                                            */
+    /* Legs (i, j) with i <= j */
+    size_t n_leg;
+    size_t *leg_re, *leg_im; /* n_leg: coordinates i d + j and j d + i                                */
+    size_t *leg_north;       /* n_leg                                                                 */
+    signed char *leg_sign;   /* n_leg: of O- against that of its class; 0 for O- = 0                  */
+    /* Memory coefficients */
+    size_t n_eta, n_end;
+    oqt_complex **eta; /* n_baths: n_eta numbers                                                       */
+    oqt_complex **end; /* n_baths: n_end numbers that replace eta at the end of the memory             */
+    double *factor;    /* n_eta x n_north x n_west x 4, of separations below n_eta                     */
+} oqt__group;
+
+/** Group the baths (list order); release each in any case. The array is allocated. */
+oqt_status oqt__groups_create(oqt__group **out, size_t *n_out, size_t d, size_t n_baths,
+                              const oqt_bath *const *baths, const oqt_complex *couplings, oqt_error *err);
+void oqt__groups_release(oqt__group *group, size_t n);
+
+/** Memory coefficients for n steps, with memory of `memory` steps (SIZE_MAX: full). */
+oqt_status oqt__group_reserve(oqt__group *g, uint64_t n_steps, size_t memory, double added, double dt,
+                              int n_threads, oqt_error *err);
+
+/** The numbers that multiply a site `separation` steps back, n_north x n_west x 4. scratch: for the end. */
+const double *oqt__group_factors(double *scratch, const oqt__group *g, uint64_t step, uint64_t separation,
+                                 size_t memory);
+
+/** One slot: left x leg x right. */
+typedef struct {
+    double *a;
+    size_t cap, left, leg, right;
+    size_t group;
+    uint64_t step;
+} oqt__site;
+
+/** Slots, the oldest first. The right bond of the last one is the system, in the eigenbasis of its slot. */
+typedef struct {
+    size_t n, cap;
+    oqt__site *site;
+} oqt__train;
+
+void oqt__train_release(oqt__train *train);
+
+/** Grows, never shrinks. Start with zeros. */
+typedef struct {
+    double *mem[5];
+    size_t cap[5];
+    double *random;
+    size_t n_random;
+    oqt__svd_ws svd;
+} oqt__row_ws;
+
+void oqt__row_ws_release(oqt__row_ws *ws);
+
+/** What a row is, and how it is truncated. */
+typedef struct {
+    const oqt__group *group; /* all of them                                             */
+    size_t which;            /* that of the row                                         */
+    uint64_t step;
+    size_t memory;
+    const double *turn; /* n_x x n_old: from the system before to its legs in this slot   */
+    size_t n_x, n_old;  /* d^2 for each real column                                        */
+    double epsrel;
+    size_t max_bond;
+} oqt__row;
+
+/**
+ * Apply a row: to = from with a slot more, truncated. `to` may be `from`; else `from` is only read.
+ *
+ * @param[in] start  the system, n_old numbers; only looked at if `from` has no slots
+ */
+oqt_status oqt__row_apply(oqt__train *to, const oqt__train *from, const oqt__row *row, const double *start,
+                          oqt__row_ws *ws, oqt_tempo_stats *stats, oqt_error *err);
+
+/** The system, `right` of the last site: all past legs summed. out and scratch: as long as the largest bond.
+ */
+void oqt__train_close(double *out, double *scratch, const oqt__train *train, const oqt__group *group);
+
+/** The largest bond, and the largest with the system. */
+size_t oqt__train_bond(const oqt__train *train);
+
+#endif
