@@ -16,12 +16,6 @@ OQT_BEGIN_DECLS
 
 typedef struct oqt_dynamics oqt_dynamics;
 
-/** Order of several process tensors within a step. */
-typedef enum {
-    OQT_SPLIT_SYMMETRIC = 0, /* list order and its reverse in turn: second order in dt  */
-    OQT_SPLIT_LIST = 1       /* list order in every step: first order if they do not commute */
-} oqt_split;
-
 typedef struct {
     size_t struct_size;
     double dt; /* needed without process tensors; 0: that of the process tensors */

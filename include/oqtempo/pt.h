@@ -46,8 +46,8 @@ typedef struct {
                                    farther, count for the oldest slot that is kept; infinity: all of them */
     int n_threads; /* 0: OpenMP's default                                                              */
     oqt_progress progress;
-    double accuracy; /* wanted error of elements of density matrices, from 1e-8 to below 1: the tolerance is
-                        then chosen to meet it, whatever it says above; 0: use the tolerance              */
+    double accuracy;   /* wanted error of elements of density matrices, from 1e-8 to below 1: the tolerance is
+                          then chosen to meet it, whatever it says above; 0: use the tolerance              */
     double start_time; /* time of the first step: from there on, over n_steps, the rates of a system that
                           depends on time are averaged. Its terms of parameters do not count           */
 } oqt_pt_options;

@@ -10,7 +10,8 @@
 #ifndef OQT_TEMPO_H
 #define OQT_TEMPO_H
 
-#include <oqtempo/dynamics.h>
+#include <oqtempo/bath.h>
+#include <oqtempo/liouville.h>
 
 OQT_BEGIN_DECLS
 

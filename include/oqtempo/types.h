@@ -58,6 +58,12 @@ typedef struct {
     double re, im;
 } oqt_complex;
 
+/** Order in which several baths act within a step. */
+typedef enum {
+    OQT_SPLIT_SYMMETRIC = 0, /* list order and its reverse in turn: second order in dt  */
+    OQT_SPLIT_LIST = 1       /* list order in every step: first order if they do not commute */
+} oqt_split;
+
 /** Called now and then during long work, from the calling thread only. `fraction` grows from 0 to 1 within
  *  a phase, and starts anew should the phase be tried again. Return 0 to go on; non-zero cancels: the call
  *  returns OQT_ECANCELED with its outputs unchanged, or as its documentation says.
