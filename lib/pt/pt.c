@@ -1,4 +1,5 @@
 /* pt.c - the process-tensor object: coupling, accessors, the closed form, and the choice of a builder. */
+#include "pt/growth.h"
 #include "pt/path_test.h"
 
 #include <math.h>
@@ -505,14 +506,19 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
     st = oqt__pt_build_uniform(pt, bath, &par, err);
     if (st == OQT_OK && pt->info.path_steps > 0 && opt->n_steps > pt->info.path_steps)
         st = oqt__path_test_long(&long_error, pt, bath, opt->n_steps, par.path_lam, opt->n_threads, err);
+    if (st == OQT_OK && pt->info.path_steps > 0 && opt->system)
+        st = oqt__growth_error(&pt->growth_error, pt, opt->system,
+                               opt->n_steps > 0 ? opt->n_steps : pt->info.path_steps, err);
     if (st != OQT_OK) {
         oqt_pt_destroy(pt);
         return st;
     }
     if (pt->info.path_steps > 0) /* else nothing acts */
-        pt->info.error_estimate = estimate_error(
-            pt, opt->n_steps, long_error <= pt->info.path_error ? pt->info.path_error : long_error,
-            long_error != 0.0);
+        pt->info.error_estimate =
+            fmax(estimate_error(pt, opt->n_steps,
+                                long_error <= pt->info.path_error ? pt->info.path_error : long_error,
+                                long_error != 0.0),
+                 pt->growth_error);
     pt->info.n_builds = 1;
     *out = pt;
     return OQT_OK;
@@ -589,6 +595,7 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
     for (size_t n = 1;; n++) {
         bool last = n == MAX_BUILDS || next.tolerance <= OQT__TOLERANCE_MIN;
         oqt_pt_info info = {.error_estimate = 10.0 * opt->accuracy}; /* of a useless tensor */
+        double lacking = info.error_estimate;
         oqt_pt *pt = NULL;
         oqt_status st = create_tensor(&pt, bath, d, coupling, dt, &next, rates, err);
 
@@ -602,6 +609,8 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
                 *out = pt;
                 return OQT_OK;
             }
+            /* growth says nothing about the tolerance: the next one may be free of it */
+            lacking = pt->growth_error < info.error_estimate ? info.error_estimate : 2.0 * opt->accuracy;
             oqt_pt_destroy(pt);
         }
         if (last || (info.state_limit_hit && (!opt->system || faster == MAX_FASTER)))
@@ -610,7 +619,7 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
             next.path_rate = FASTER * info.path_rate;
             faster++;
         } else {
-            next.tolerance = next_tolerance(next.tolerance, info.error_estimate, opt->accuracy);
+            next.tolerance = next_tolerance(next.tolerance, lacking, opt->accuracy);
         }
     }
 }

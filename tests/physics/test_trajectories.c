@@ -362,17 +362,18 @@ START_TEST(paths_in_a_hot_bath_are_as_fast_as_coherences_die)
 }
 END_TEST
 
-/* The step map of this tensor has an eigenvalue of 1 + 1e-3, which the paths of its test are too short to
- * feel. */
+/* The step map of a tensor of this bath and tolerance has an eigenvalue of 1 + 1e-3, which the paths of its
+ * test are too short to feel. */
+static const struct test_case strong = {.d = 2,
+                                        .hamiltonian = {{0.05, 0}, {0.005, 0}, {0.005, 0}, {-0.05, 0}},
+                                        .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
+                                        .n_baths = 1,
+                                        .bath = {{2.0, 1.0, 3.0, OQT_CUTOFF_EXPONENTIAL, 0.05, half_z}},
+                                        .dt = 0.1,
+                                        .n_steps = 20000};
+
 START_TEST(state_that_leaves_the_density_matrices_is_told)
 {
-    static const struct test_case strong = {.d = 2,
-                                            .hamiltonian = {{0.05, 0}, {0.005, 0}, {0.005, 0}, {-0.05, 0}},
-                                            .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
-                                            .n_baths = 1,
-                                            .bath = {{2.0, 1.0, 3.0, OQT_CUTOFF_EXPONENTIAL, 0.05, half_z}},
-                                            .dt = 0.1,
-                                            .n_steps = 20000};
     oqt_complex *rho = malloc((strong.n_steps + 1) * 4 * sizeof *rho), usual[21 * 4];
     oqt_dynamics_stats stats;
     double largest = 0.0;
@@ -389,6 +390,24 @@ START_TEST(state_that_leaves_the_density_matrices_is_told)
     ck_assert_double_eq_tol(stats.norm_excess, largest, 1e-12 * largest);
     run_case(usual, NULL, &stats, &case_a, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
     ck_assert_double_le(stats.norm_excess, 1e-12);
+    free(rho);
+}
+END_TEST
+
+START_TEST(growth_is_in_the_estimate_and_an_accuracy_avoids_it)
+{
+    oqt_complex *rho = malloc((strong.n_steps + 1) * 4 * sizeof *rho);
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_dynamics_stats stats;
+    oqt_pt_info info;
+
+    run_case(rho, &info, &stats, &strong, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(info.path_error, 1e-5);
+    ck_assert_double_ge(info.error_estimate, fmin(stats.norm_excess, 1.0));
+    opt.accuracy = 3e-5;
+    run_case(rho, &info, &stats, &strong, opt, OQT_SPLIT_SYMMETRIC);
+    ck_assert_double_le(info.error_estimate, opt.accuracy);
+    ck_assert_double_le(stats.norm_excess, opt.accuracy);
     free(rho);
 }
 END_TEST
@@ -454,6 +473,7 @@ int main(void)
     tcase_add_test(tc, shifted_coupling_matches_sum_over_paths_and_long_runs);
     tcase_add_test(tc, states_stay_hermitian_with_unit_trace);
     tcase_add_test(tc, state_that_leaves_the_density_matrices_is_told);
+    tcase_add_test(tc, growth_is_in_the_estimate_and_an_accuracy_avoids_it);
     tcase_add_test(tc, paths_in_a_hot_bath_are_as_fast_as_coherences_die);
     tcase_add_loop_test(tc, trace_is_exact_after_a_million_steps_at_any_tolerance, 0, 8);
     suite_add_tcase(suite, tc);

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include "pt/fock.h"
+#include "pt/growth.h"
 #include "pt/model.h"
 #include "pt/path_test.h"
 
@@ -1138,6 +1139,51 @@ static oqt_status run_long_test(void *ctx)
     return oqt__path_test_long(&error, t->pt, t->bath, 5000, 0.999, 1, NULL);
 }
 
+/* Without dynamics of the system, coherences are powers of one matrix: [[1/2, 1/10], [1/100, w]] for a bond
+ * of two. The largest element of rho at the end is that of the power, for a state that is a coherence alone.
+ */
+START_TEST(growth_of_a_coherence_is_that_of_its_matrix)
+{
+    static const oqt_complex none[4] = {{0, 0}};
+    static const double ws[] = {1.0, 0.9985, 0.99}; /* eigenvalues 1.002, 1.0005, 0.992 */
+    oqt_system *system = new_system(2, none);
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < 3; i++) {
+        const double f[4] = {0.5, 0.1, 0.01, ws[i]};
+        size_t n = i == 1 ? 8000 : 1000;
+        double x[2] = {1.0, 0.0}, error = -1.0;
+        oqt_pt *pt = NULL;
+
+        ASSERT_OK(oqt__pt_alloc(&pt, 2, half_sigma_z, 0.1, &err), err);
+        ASSERT_OK(oqt__pt_set_unit(pt, &err), err);
+        oqt__free(pt->f);
+        pt->chi = pt->info.bond_dimension = 2;
+        pt->f = oqt__doubles(2 * pt->legs.n_class * 4);
+        for (size_t c = 0; c < pt->legs.n_class; c++)
+            if (pt->legs.om[c] > 0.0)
+                memcpy(pt->f + 8 * c, f, sizeof f);
+            else
+                pt->f[8 * c] = 1.0;
+        for (size_t k = 0; k < n; k++) {
+            double first = x[0] * f[0] + x[1] * f[2];
+
+            x[1] = x[0] * f[1] + x[1] * f[3];
+            x[0] = first;
+        }
+        ASSERT_OK(oqt__growth_error(&error, pt, system, n, &err), err);
+        if (i == 2) {
+            ck_assert_double_eq(error, 0.0);
+        } else {
+            ck_assert_double_le(error, 1.1 * x[0]);
+            ck_assert_double_ge(error, 0.1 * x[0]); /* a random state is a coherence in part */
+        }
+        oqt_pt_destroy(pt);
+    }
+    oqt_system_destroy(system);
+}
+END_TEST
+
 /* With stays as long as the run, the long test sees the four constant paths. */
 START_TEST(the_long_path_test_sees_constant_paths_to_their_end)
 {
@@ -1563,6 +1609,7 @@ int main(void)
     tc = tcase_create("failures");
     tcase_add_test(tc, a_build_can_be_canceled_at_every_call);
     tcase_add_test(tc, the_long_path_test_sees_constant_paths_to_their_end);
+    tcase_add_test(tc, growth_of_a_coherence_is_that_of_its_matrix);
     tcase_add_test(tc, every_allocation_of_a_build_may_fail);
     tcase_add_test(tc, every_allocation_of_leg_factors_may_fail);
     tcase_add_test(tc, scaling_the_coupling_against_the_bath_changes_nothing);
