@@ -77,6 +77,29 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
 /** Floating-point operations of oqt__svd_trunc, about. */
 double oqt__svd_flops(size_t m, size_t n, const oqt__trunc_record *record);
 
+/** Workspace of oqt__range; grows, never shrinks. Start with zeros. */
+typedef struct {
+    double *mem, *random;
+    size_t n_mem, n_random;
+} oqt__range_ws;
+
+void oqt__range_ws_release(oqt__range_ws *ws);
+
+/**
+ * Orthonormal rows q_i, of length m, that span the columns of a: |a - q^T q a|_F <= tol |a|_F, about. For where a
+ * smallest rank does not matter: some columns more than that are found, at a fraction of the cost.
+ *
+ * Random vectors, always the same; the error is known from eight of them, to a factor of two or so.
+ *
+ * @param[out]    q         rank x m, in the workspace, valid until its next use
+ * @param[in]     a         m x n, finite, m, n >= 1
+ * @param[in]     guess     of the rank; time is lost if it is far off
+ * @param[in]     max_rank  0: no limit
+ * @param[in,out] flops     what this took is added
+ */
+oqt_status oqt__range(const double **q, size_t *rank, oqt__range_ws *ws, const double *a, size_t m, size_t n,
+                      double tol, size_t guess, size_t max_rank, double *flops, oqt_error *err);
+
 /* ---- eigenvalues, exponential ---- */
 
 /** Eigenvalues w (ascending) and eigenvectors v (in columns) of the symmetric matrix a; a may be v. */

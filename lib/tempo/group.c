@@ -32,6 +32,7 @@ static void release_one(oqt__group *g)
     oqt__free(g->eta);
     oqt__free(g->end);
     oqt__free(g->factor);
+    oqt__free(g->reach);
     *g = (oqt__group){0};
 }
 
@@ -317,6 +318,32 @@ static void fill_factor(double *factor, const oqt__group *g, oqt_complex *const 
         }
 }
 
+/*
+ * reach_s = sum over k > s of the largest exponents between two legs at separation k. A leg of which
+ * later slots make no more than that is felt through its sum, and through all else in that proportion.
+ */
+static void fill_reach(double *reach, const oqt__group *g, oqt_complex *const *eta, oqt_complex *const *end,
+                       size_t n_eta, size_t n_end, size_t memory)
+{
+    size_t n = g->n_baths;
+    double sum = 0.0;
+
+    for (size_t k = n_eta; k-- > 0;) {
+        reach[k] = sum;
+        for (size_t e = 0; e < n && k <= memory; e++) {
+            oqt_complex z = n_end > 0 && k == memory ? end[e][n_end - 1] : eta[e][k];
+            double om = 0.0, low = g->sp[e], high = g->sp[e];
+
+            for (size_t c = 0; c < g->n_north; c++) {
+                om = fmax(om, fabs(g->om[c * n + e]));
+                low = fmin(low, g->sp[c * n + e]);
+                high = fmax(high, g->sp[c * n + e]);
+            }
+            sum += om * (fabs(z.re) * om + fabs(z.im) * 0.5 * (high - low));
+        }
+    }
+}
+
 const double *oqt__group_factors(double *scratch, const oqt__group *g, uint64_t step, uint64_t separation,
                                  size_t memory)
 {
@@ -354,7 +381,7 @@ static oqt_status extend_eta(oqt_complex **out, const oqt__group *g, size_t e, s
 typedef struct {
     size_t n_eta, n_end;
     oqt_complex **eta, **end;
-    double *factor;
+    double *factor, *reach;
 } update;
 
 static oqt_status make_update(update *u, const oqt__group *g, size_t memory, double added, double dt,
@@ -366,7 +393,8 @@ static oqt_status make_update(update *u, const oqt__group *g, size_t memory, dou
     u->eta = oqt__calloc(g->n_baths, sizeof *u->eta);
     u->end = oqt__calloc(g->n_baths, sizeof *u->end);
     u->factor = oqt__doubles(u->n_eta * stride);
-    if (!u->eta || !u->end || !u->factor)
+    u->reach = oqt__doubles(u->n_eta);
+    if (!u->eta || !u->end || !u->factor || !u->reach)
         return oqt__no_memory(err, "memory coefficients");
     for (size_t e = 0; e < g->n_baths && st == OQT_OK; e++) {
         st = extend_eta(&u->eta[e], g, e, u->n_eta, dt, n_threads, err);
@@ -379,6 +407,8 @@ static oqt_status make_update(update *u, const oqt__group *g, size_t memory, dou
     }
     for (size_t k = 0; k < u->n_eta && st == OQT_OK; k++)
         fill_factor(u->factor + k * stride, g, u->eta, k);
+    if (st == OQT_OK)
+        fill_reach(u->reach, g, u->eta, u->end, u->n_eta, u->n_end, memory);
     return st;
 }
 
@@ -393,6 +423,7 @@ static void release_update(update *u, size_t n_baths)
     oqt__free(u->eta);
     oqt__free(u->end);
     oqt__free(u->factor);
+    oqt__free(u->reach);
 }
 
 /* How many coefficients, and ends of the memory, `steps` steps need. Ends stop to change at some place. */
@@ -418,7 +449,7 @@ oqt_status oqt__group_reserve(oqt__group *g, uint64_t n_steps, size_t memory, do
     update u = {0};
     oqt_status st;
 
-    while (steps < n_steps) {
+    while (steps / 2 < n_steps) {
         if (steps > SIZE_MAX / 2)
             return oqt__fail(err, OQT_ERANGE, "a memory of %llu steps is too long",
                              (unsigned long long)n_steps);
@@ -431,13 +462,14 @@ oqt_status oqt__group_reserve(oqt__group *g, uint64_t n_steps, size_t memory, do
     u.n_end = n_end;
     st = make_update(&u, g, memory, added, dt, n_threads, err);
     if (st == OQT_OK) {
-        update old = {g->n_eta, g->n_end, g->eta, g->end, g->factor};
+        update old = {g->n_eta, g->n_end, g->eta, g->end, g->factor, g->reach};
 
         g->n_eta = u.n_eta;
         g->n_end = u.n_end;
         g->eta = u.eta;
         g->end = u.end;
         g->factor = u.factor;
+        g->reach = u.reach;
         u = old;
     }
     release_update(&u, g->n_baths);

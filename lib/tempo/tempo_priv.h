@@ -35,6 +35,7 @@ typedef struct {
     oqt_complex **eta; /* n_baths: n_eta numbers                                                       */
     oqt_complex **end; /* n_baths: n_end numbers that replace eta at the end of the memory             */
     double *factor;    /* n_eta x n_north x n_west x 4, of separations below n_eta                     */
+    double *reach;     /* n_eta: how much slots farther than that from one can make of its leg         */
 } oqt__group;
 
 /** Group the baths (list order); release each in any case. The array is allocated. */
@@ -70,8 +71,7 @@ void oqt__train_release(oqt__train *train);
 typedef struct {
     double *mem[5];
     size_t cap[5];
-    double *random;
-    size_t n_random;
+    oqt__range_ws range;
     oqt__svd_ws svd;
 } oqt__row_ws;
 
