@@ -10,6 +10,7 @@
 #include <oqtempo/operators.h>
 #include <oqtempo/pt.h>
 #include <oqtempo/tempo.h>
+#include <oqtempo/trajectory.h>
 #include <oqtempo/types.h>
 #include <oqtempo/version.h>
 

@@ -1,6 +1,7 @@
 /* table_hdf5.c - columns of numbers with comments, as HDF5. */
 #include "table.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #ifdef CLI_HAVE_HDF5
@@ -50,16 +51,44 @@ static bool write_attribute(hid_t file, const char *key, const char *value)
     return done;
 }
 
+enum { USER_BLOCK = 512 };
+
+/* Begin the user block with length and FNV-1a hash of the rest, without which oqt_trajectory_read does not
+ * let HDF5 at a file. */
+static bool seal(const char *path)
+{
+    FILE *file = fopen(path, "r+b");
+    uint64_t hash = 0xcbf29ce484222325u, length = 0;
+    unsigned char data[1 << 16];
+    size_t n;
+    bool done;
+
+    if (!file)
+        return false;
+    fseek(file, USER_BLOCK, SEEK_SET);
+    while ((n = fread(data, 1, sizeof data, file)) > 0) {
+        length += n;
+        for (size_t i = 0; i < n; i++)
+            hash = (hash ^ data[i]) * 0x100000001b3u;
+    }
+    rewind(file);
+    done = fprintf(file, "oqtempo table\n%clength %" PRIu64 " hash %016" PRIx64 "\n", 0, length, hash) > 0;
+    done = !ferror(file) && done;
+    return fclose(file) == 0 && done;
+}
+
 int table_write_hdf5(const char *path, const struct table *table, const struct facts *comments)
 {
-    hid_t access, file = -1;
+    hid_t create, access, file = -1;
     bool done = false;
 
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* the message is ours */
+    create = H5Pcreate(H5P_FILE_CREATE);
     access = H5Pcreate(H5P_FILE_ACCESS);
     /* The format of 1.8 has no limit of 64 KiB for attributes, which a long matrix would break. */
-    if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    if (create >= 0 && access >= 0 && H5Pset_userblock(create, USER_BLOCK) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     if (file >= 0) {
         done = true;
         for (size_t i = 0; i < comments->n && done; i++)
@@ -71,6 +100,9 @@ int table_write_hdf5(const char *path, const struct table *table, const struct f
     }
     if (access >= 0)
         H5Pclose(access);
+    if (create >= 0)
+        H5Pclose(create);
+    done = done && seal(path);
     return done ? CLI_OK : fail(CLI_FILE, "the HDF5 file cannot be written");
 }
 
