@@ -23,7 +23,8 @@ typedef enum {
     OQT_PT_AUTO = 0,      /* dephasing if the system given commutes with the coupling, else uniform      */
     OQT_PT_UNIFORM = 1,   /* full memory, any number of steps, any system                                */
     OQT_PT_DEPHASING = 2, /* closed form; only for systems that commute with the coupling, n_steps steps */
-    OQT_PT_TEMPO = 3      /* finite: n_steps steps, any system, the memory cut off if wanted            */
+    OQT_PT_TEMPO = 3,     /* finite: n_steps steps, any system, the memory cut off if wanted            */
+    OQT_PT_IMPORTED = 4   /* from arrays or from a file of another program; not for oqt_pt_create       */
 } oqt_pt_method;
 
 /** Options of oqt_pt_create; set with OQT_PT_OPTIONS_INIT, then change what is wanted. */
@@ -63,6 +64,7 @@ typedef struct {
     double dt;
     size_t n_steps;        /* steps it covers; SIZE_MAX: any number                                      */
     size_t bond_dimension; /* the largest of all steps                                            */
+    int general_legs;      /* 1 if legs are not diagonal in an eigenbasis: only of imported ones  */
     double tolerance;
     double path_rate;
     size_t n_modes; /* order of the state-space model of the memory                               */
@@ -114,6 +116,51 @@ typedef struct {
 OQT_API oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
                                  double dt, const oqt_pt_options *opt, oqt_error *err);
 
+/** The tensor of one step of oqt_pt_create_mpo. */
+typedef struct {
+    size_t past, future;     /* bonds                                                                 */
+    size_t in;               /* legs from the system                                                  */
+    size_t out;              /* legs to the system; 0: they are those from it (a delta between them)  */
+    const oqt_complex *data; /* past x future x in (x out, if that is not 0), row-major           */
+} oqt_mpo_tensor;
+
+/**
+ * A finite process tensor from arrays, in any complex gauge: one made by another program.
+ *
+ * @param[out] out      destroy with oqt_pt_destroy; unchanged on failure
+ * @param[in]  d        dimension of the system
+ * @param[in]  dt       time step, > 0
+ * @param[in]  n_steps  at least 1
+ * @param[in]  tensors  n_steps; bonds follow one another, the first is 1, and all have the same legs
+ * @param[in]  transform_in   d^2 x in: legs of the system (row-major matrices) to those of the tensors; NULL:
+ *                            the identity
+ * @param[in]  transform_out  out x d^2: back; NULL: the identity
+ * @param[in]  caps     n_steps + 1 vectors that close the product before each step and behind the last, as
+ *                      long as the bonds; NULL: those that maximally mixed inputs and traced outputs give,
+ *                      1 behind the last
+ * @return OQT_OK, OQT_EINVAL (also where the product does not map Hermitian to Hermitian matrices),
+ * OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
+ *
+ * The result is real, and its bonds are not larger than those given. Legs are diagonal if all tensors have
+ * out = 0 and the transforms are those of one unitary (rho -> u^+ rho u and back, to 1e-13), else general.
+ * Eigenvalues of the coupling are not known: oqt_pt_eigenbasis gives d - 1, .., 0. Errors are not known
+ * either: oqt_pt_info::tolerance, path_error and error_estimate are 0. Tensors that were truncated give a
+ * state that depends on where the product is closed; it is that of the caps, but for the first, which counts
+ * from the first step on. Cost: O(bond^3) for each step, times d^2, or d^4 with general legs. Source:
+ * docs/theory.md, section 12.
+ */
+OQT_API oqt_status oqt_pt_create_mpo(oqt_pt **out, size_t d, double dt, size_t n_steps,
+                                     const oqt_mpo_tensor *tensors, const oqt_complex *transform_in,
+                                     const oqt_complex *transform_out, const oqt_complex *const *caps,
+                                     oqt_error *err);
+
+/**
+ * The first n_steps steps of a process tensor as a finite one, with its leg factors inside.
+ *
+ * @return OQT_OK, OQT_EINVAL (no steps, or more than pt covers), OQT_ENOMEM
+ */
+OQT_API oqt_status oqt_pt_unroll(oqt_pt **out, const oqt_pt *pt, size_t n_steps, oqt_error *err);
+
 /**
  * The process tensor of no environment: a bond of one, the coupling zero, for any number of steps.
  *
@@ -127,11 +174,12 @@ OQT_API oqt_status oqt_pt_create_trivial(oqt_pt **out, size_t d, double dt, oqt_
  * A copy of a process tensor with smaller bonds.
  *
  * @param[out] out        destroy with oqt_pt_destroy; unchanged on failure
- * @param[in]  pt         made by any method
+ * @param[in]  pt         made by any method, with diagonal legs
  * @param[in]  tolerance  as in oqt_pt_options; states of a weight up to it are dropped
  * @param[in]  max_bond   limit of the bond; 0: none
  * @param[in]  n_threads  0: OpenMP's default
- * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (the copy would be useless: a path error of 1 or more)
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (the copy would be useless: a path error of 1 or more),
+ *         OQT_EUNSUPPORTED (general legs)
  *
  * The trace stays exact. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
  * two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of a
@@ -161,9 +209,20 @@ OQT_API oqt_status oqt_pt_bonds(size_t *left, size_t *right, const oqt_pt *pt, u
  *
  * @param[in] step  below oqt_pt_info::n_steps; all steps of a uniform tensor are the same
  * @param[in] leg   a = i d + j < d^2, in the eigenbasis of the coupling
- * @return OQT_OK or OQT_EINVAL
+ * @return OQT_OK or OQT_EINVAL (also where legs are general)
  */
 OQT_API oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step, size_t leg, oqt_error *err);
+
+/**
+ * The tensor of one step with any legs, without its leg factors: left bond x right bond x d^2 x d^2, legs
+ * from the system before those to it.
+ *
+ * Diagonal legs are those of the eigenbasis of the coupling, with f_a on the diagonal of the last two;
+ * general ones those of the system's basis.
+ *
+ * @return OQT_OK, OQT_EINVAL (step beyond oqt_pt_info::n_steps) or OQT_ENOMEM
+ */
+OQT_API oqt_status oqt_pt_tensor(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err);
 
 /**
  * The d^2 scalars that multiply the legs of one step.

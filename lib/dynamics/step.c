@@ -92,7 +92,9 @@ static oqt_status check_closed_form(size_t e, size_t n_pt, const oqt_pt *const *
                              e, i);
     }
     for (size_t f = 0; f < n_pt; f++) {
-        if ((st = coupling_leg_rate(&leg_rate, pts[e], pts[f], err)) != OQT_OK)
+        if (pts[f]->info.general_legs)
+            leg_rate = INFINITY; /* there is no one coupling */
+        else if ((st = coupling_leg_rate(&leg_rate, pts[e], pts[f], err)) != OQT_OK)
             return st;
         if (leg_rate > 0.0)
             return oqt__fail(err, OQT_EINVAL,
@@ -384,9 +386,24 @@ static void leg_pair(const product *p, size_t m)
     }
 }
 
-/* Piece i of the work: a leg, or columns of a class. */
+/* One coordinate of the result, with general legs. */
+static void general_leg(const product *p, size_t to)
+{
+    size_t d = p->t->pt->d;
+    size_t n_y = p->before * p->slot.left * p->after, n_x = p->before * p->slot.right * p->after;
+
+    for (size_t from = 0; from < d * d; from++)
+        multiply(p, p->x + to * n_x, 1.0, oqt__slot_general(&p->slot, d, from, to), p->y + from * n_y,
+                 from > 0 ? 1.0 : 0.0);
+}
+
+/* Piece i of the work: a coordinate, a leg, or columns of a class. */
 static void piece(const product *p, bool few, size_t i)
 {
+    if (p->t->pt->info.general_legs) {
+        general_leg(p, i);
+        return;
+    }
     size_t right = p->slot.right, pieces = (right + PIECE - 1) / PIECE, r = i % pieces * PIECE;
 
     if (few)
@@ -399,8 +416,8 @@ static void piece(const product *p, bool few, size_t i)
 static void apply_tensor(const product *p, int n_threads)
 {
     size_t d = p->t->pt->d, right = p->slot.right, n_class = p->t->pt->legs.n_class;
-    bool few = p->after == 1 && p->before < FEW_VECTORS;
-    size_t n = few ? n_class * ((right + PIECE - 1) / PIECE) : d * (d + 1) / 2;
+    bool general = p->t->pt->info.general_legs, few = !general && p->after == 1 && p->before < FEW_VECTORS;
+    size_t n = general ? d * d : few ? n_class * ((right + PIECE - 1) / PIECE) : d * (d + 1) / 2;
     double work = (double)(d * d * p->before * p->after) * (double)(p->slot.left * right);
 
     if (n_threads == 1 || work < PARALLEL_WORK) { /* a region of one thread would cost as much as a step */

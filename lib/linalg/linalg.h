@@ -21,6 +21,10 @@ static inline size_t oqt__padded(size_t n)
 void oqt__square_product(double *c, double alpha, const double *a, const double *b, double beta, size_t n,
                          bool lower);
 
+/** a = q r for a, m x n: q is m x k with orthonormal columns, r is k x n and upper triangular, k = min(m, n).
+ *  m n fits LAPACK's integers. OQT_OK or OQT_ENOMEM. */
+oqt_status oqt__qr(double *q, double *r, const double *a, size_t m, size_t n, oqt_error *err);
+
 /* ---- truncation: one rule, one record, one kernel ---- */
 
 /** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for

@@ -36,8 +36,7 @@ static void slot_to_site(double *site, const oqt__slot *slot, const oqt__real_le
                        slot->f + ((2 * c + part) * slot->left + i) * slot->right, slot->right * sizeof *site);
 }
 
-/* Everything of a tensor but its slots. */
-static oqt_status copy_shell(oqt_pt **out, const oqt_pt *pt, oqt_error *err)
+oqt_status oqt__pt_copy_shell(oqt_pt **out, const oqt_pt *pt, oqt_error *err)
 {
     oqt_pt *copy = oqt__calloc(1, sizeof *copy);
     size_t d = pt->d, n = pt->n_tail;
@@ -202,6 +201,8 @@ static oqt_status check_arguments(const oqt_pt *pt, double tolerance, int n_thre
 {
     if (!pt)
         return oqt__fail(err, OQT_EINVAL, "process tensor must be given");
+    if (pt->info.general_legs)
+        return oqt__fail(err, OQT_EUNSUPPORTED, "process tensors with general legs cannot be compressed");
     if (!(tolerance >= OQT__TOLERANCE_MIN) || !(tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be at least %g and below 1, got %g",
                          OQT__TOLERANCE_MIN, tolerance);
@@ -224,7 +225,7 @@ oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, siz
     job.max_bond = max_bond == 0 || max_bond > OQT__BOND_LIMIT ? OQT__BOND_LIMIT : max_bond;
     job.lam = pt->info.path_rate > 0.0 ? exp(-pt->info.path_rate * pt->dt) : OQT__LAM_DEFAULT;
     oqt__blas_enter(&guard);
-    if ((st = copy_shell(&to, pt, err)) != OQT_OK ||
+    if ((st = oqt__pt_copy_shell(&to, pt, err)) != OQT_OK ||
         (st = oqt__real_legs_create(&job.real, &pt->legs, err)) != OQT_OK)
         goto done;
     st = pt->bond ? compress_sequence(to, &job, err) : compress_slot(to, &job, err);

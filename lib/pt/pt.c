@@ -118,7 +118,7 @@ oqt_status oqt__pt_lay_out(oqt_pt *pt, const size_t *bond, oqt_error *err)
     bool ok = offset && bonds;
 
     for (size_t k = 0; ok && k < n; k++) {
-        size_t len = 2 * pt->legs.n_class;
+        size_t len = oqt__pt_blocks(pt);
 
         ok = oqt__mul_size(&len, len, bond[k]) && oqt__mul_size(&len, len, bond[k + 1]) &&
              len <= SIZE_MAX - offset[k];
@@ -188,6 +188,8 @@ oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step, size_t 
 
     if (st != OQT_OK)
         return st;
+    if (pt->info.general_legs)
+        return oqt__fail(err, OQT_EINVAL, "legs of this process tensor are not diagonal");
     if (leg >= pt->d * pt->d)
         return oqt__fail(err, OQT_EINVAL, "leg must be below %zu, got %zu", pt->d * pt->d, leg);
     oqt__slot slot = oqt__pt_slot(pt, step);
@@ -197,6 +199,54 @@ oqt_status oqt_pt_leg(oqt_complex *out, const oqt_pt *pt, uint64_t step, size_t 
     for (size_t i = 0; i < slot.left * slot.right; i++)
         out[i] = (oqt_complex){re[i], pt->legs.sign[leg] * im[i]};
     return OQT_OK;
+}
+
+/* One element of the bonds of general legs: from the real form to complex matrices. */
+static void general_element(oqt_complex *out, oqt_complex *super, double *real, const double *f, size_t d,
+                            size_t stride)
+{
+    size_t d2 = d * d;
+
+    for (size_t from = 0; from < d2; from++)
+        for (size_t to = 0; to < d2; to++)
+            real[to * d2 + from] = f[(from * d2 + to) * stride];
+    oqt__herm_superop_to_complex(super, real, d);
+    for (size_t from = 0; from < d2; from++)
+        for (size_t to = 0; to < d2; to++)
+            out[from * d2 + to] = super[to * d2 + from];
+}
+
+oqt_status oqt_pt_tensor(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err)
+{
+    size_t d2 = pt->d * pt->d, d4 = d2 * d2;
+    oqt_complex *super = NULL;
+    double *real = NULL;
+    oqt_status st = check_step(pt, step, err);
+
+    if (st != OQT_OK)
+        return st;
+    oqt__slot slot = oqt__pt_slot(pt, step);
+    size_t len = slot.left * slot.right;
+
+    if (!pt->info.general_legs) {
+        memset(out, 0, len * d4 * sizeof *out);
+        for (size_t b = 0; b < len; b++)
+            for (size_t a = 0; a < d2; a++)
+                out[b * d4 + a * (d2 + 1)] =
+                    (oqt_complex){oqt__slot_real(&slot, pt->legs.cls[a])[b],
+                                  pt->legs.sign[a] * oqt__slot_imag(&slot, pt->legs.cls[a])[b]};
+        return OQT_OK;
+    }
+    super = oqt__calloc(d4, sizeof *super);
+    real = oqt__doubles(d4);
+    if (super && real)
+        for (size_t b = 0; b < len; b++)
+            general_element(out + b * d4, super, real, slot.f + b, pt->d, len);
+    else
+        st = oqt__no_memory(err, "a tensor");
+    oqt__free(super);
+    oqt__free(real);
+    return st;
 }
 
 bool oqt__pt_has_factors(const oqt_pt *pt)

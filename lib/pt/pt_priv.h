@@ -34,7 +34,9 @@ struct oqt_pt {
     size_t *bond;   /* NULL: one slot serves all steps; else the n_steps + 1 bonds of a finite sequence */
     size_t *offset; /* n_steps + 1: where each of its slots starts in f; NULL with bond           */
     double *f; /* for each slot n_class x 2 x left x right: real and imaginary part of each class, the factor
-                  of the slot with itself included; past on the left, boundary vectors e_0 */
+                  of the slot with itself included; past on the left, boundary vectors e_0. With general legs
+                  d^2 x d^2 x left x right: what each Hermitian coordinate of the system becomes, from before
+                  to; u is then the identity, and the classes mean nothing */
     oqt__map map; /* the file in which f lies, only to be read then; else f is memory                */
     /* Scalars outside the tensor: sum_{j <= n} eta_j, for n < n_slope from the bath; for later n the
      * imaginary part goes on by the model, Phi_n = Phi_last + tail_c A^n tail_b - tail_c A^last tail_b. */
@@ -50,6 +52,15 @@ struct oqt_pt {
 
 /** A zeroed tensor with its coupling diagonalized and its legs classified. */
 oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, double dt, oqt_error *err);
+
+/** Matrices left x right in a slot. */
+static inline size_t oqt__pt_blocks(const oqt_pt *pt)
+{
+    return pt->info.general_legs ? pt->d * pt->d * pt->d * pt->d : 2 * pt->legs.n_class;
+}
+
+/** Everything of a tensor but its slots. */
+oqt_status oqt__pt_copy_shell(oqt_pt **out, const oqt_pt *pt, oqt_error *err);
 
 /** The tensors of one step: f is n_class x 2 x left x right, real and imaginary part (zeros for a real class)
  *  of each class, with the past on the left. The vector that closes the right bond is e_0. */
@@ -74,6 +85,11 @@ oqt_status oqt__pt_lay_out(oqt_pt *pt, const size_t *bond, oqt_error *err);
 static inline const double *oqt__slot_real(const oqt__slot *slot, size_t cls)
 {
     return slot->f + 2 * cls * slot->left * slot->right;
+}
+/** The matrix by which coordinate `from` goes to coordinate `to`, of general legs. */
+static inline const double *oqt__slot_general(const oqt__slot *slot, size_t d, size_t from, size_t to)
+{
+    return slot->f + (from * d * d + to) * slot->left * slot->right;
 }
 static inline const double *oqt__slot_imag(const oqt__slot *slot, size_t cls)
 {

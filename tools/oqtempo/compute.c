@@ -339,6 +339,8 @@ const char *pt_method_name(oqt_pt_method method)
         return "dephasing";
     case OQT_PT_TEMPO:
         return "pt-tempo";
+    case OQT_PT_IMPORTED:
+        return "imported";
     case OQT_PT_AUTO:
         break;
     }
