@@ -3,6 +3,7 @@
 #define OQT_OQTEMPO_H
 
 #include <oqtempo/bath.h>
+#include <oqtempo/chain.h>
 #include <oqtempo/control.h>
 #include <oqtempo/core.h>
 #include <oqtempo/dynamics.h>

@@ -21,10 +21,6 @@ static inline size_t oqt__padded(size_t n)
 void oqt__square_product(double *c, double alpha, const double *a, const double *b, double beta, size_t n,
                          bool lower);
 
-/** a = q r for a, m x n: q is m x k with orthonormal columns, r is k x n and upper triangular, k = min(m, n).
- *  m n fits LAPACK's integers. OQT_OK or OQT_ENOMEM. */
-oqt_status oqt__qr(double *q, double *r, const double *a, size_t m, size_t n, oqt_error *err);
-
 /* ---- truncation: one rule, one record, one kernel ---- */
 
 /** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for
@@ -90,8 +86,8 @@ typedef struct {
 void oqt__range_ws_release(oqt__range_ws *ws);
 
 /**
- * Orthonormal rows q_i, of length m, that span the columns of a: |a - q^T q a|_F <= tol |a|_F, about. For where a
- * smallest rank does not matter: some columns more than that are found, at a fraction of the cost.
+ * Orthonormal rows q_i, of length m, that span the columns of a: |a - q^T q a|_F <= tol |a|_F, about. For
+ * where a smallest rank does not matter: some columns more than that are found, at a fraction of the cost.
  *
  * Random vectors, always the same; the error is known from eight of them, to a factor of two or so.
  *
@@ -103,6 +99,13 @@ void oqt__range_ws_release(oqt__range_ws *ws);
  */
 oqt_status oqt__range(const double **q, size_t *rank, oqt__range_ws *ws, const double *a, size_t m, size_t n,
                       double tol, size_t guess, size_t max_rank, double *flops, oqt_error *err);
+/** a = q r without truncation: q is m x k with orthonormal columns, r k x n upper triangular, k = min(m, n).
+ *  For lq, a = l q with l m x k lower triangular and q k x n with orthonormal rows. a may be anywhere but in
+ *  the workspace or the results. */
+oqt_status oqt__qr(double *q, double *r, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
+                   oqt_error *err);
+oqt_status oqt__lq(double *l, double *q, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
+                   oqt_error *err);
 
 /* ---- eigenvalues, exponential ---- */
 

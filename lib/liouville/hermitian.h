@@ -36,6 +36,9 @@ void oqt__herm_rotation(double *out, const oqt_complex *u, size_t d);
 /** The real generator of the constant terms of a system, d^2 x d^2. */
 void oqt__system_generator(double *out, const oqt_system *system);
 
+/** The real generator of all terms at a time, for a system without parameters. */
+oqt_status oqt__system_generator_at(double *out, const oqt_system *system, double t, oqt_error *err);
+
 /** The real propagator exp(L t) of a constant system, d^2 x d^2. */
 oqt_status oqt__system_propagator(double *out, const oqt_system *system, double t, oqt_error *err);
 

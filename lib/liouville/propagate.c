@@ -381,6 +381,22 @@ static oqt_status generator_at(const oqt_system *system, double t, const double 
     return st;
 }
 
+oqt_status oqt__system_generator_at(double *out, const oqt_system *system, double t, oqt_error *err)
+{
+    size_t n = system->d * system->d;
+    oqt__halves_ws ws = {0};
+    buffers b;
+    oqt_status st;
+
+    if ((st = oqt__halves_ws_init(&ws, 1, &system, err)) == OQT_OK) {
+        b = split(&ws);
+        if ((st = generator_at(system, t, NULL, &b, err)) == OQT_OK)
+            memcpy(out, b.x, n * n * sizeof *out);
+    }
+    oqt__halves_ws_release(&ws);
+    return st;
+}
+
 oqt_status oqt_system_liouvillian_at(oqt_complex *out, const oqt_system *system, double t,
                                      const double *parameters, oqt_error *err)
 {

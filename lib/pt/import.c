@@ -500,7 +500,7 @@ static oqt_status left_step(struct job *job, size_t k, double **root, size_t *n_
         goto done;
     oqt__gemm(false, false, *n_root, job->legs * width, job->parts * s->left, 1.0, *root,
               job->parts * s->left, e, job->legs * width, 0.0, m, job->legs * width);
-    if ((st = oqt__qr(q, next, m, rows, width, err)) != OQT_OK)
+    if ((st = oqt__qr(q, next, &job->ws, m, rows, width, err)) != OQT_OK)
         goto done;
     if (!((job->scale[k] = norm_2(next, rank * width)) > 0.0)) {
         st = oqt__fail(err, OQT_EINVAL, "process tensor vanishes at step %zu", k);

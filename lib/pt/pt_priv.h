@@ -44,7 +44,7 @@ struct oqt_pt {
     oqt_complex *slope;
     size_t n_tail;
     double *tail_c, *tail_b;
-    double *tail_power; /* OQT__POWERS x n_tail x n_tail */
+    double *tail_power;  /* OQT__POWERS x n_tail x n_tail */
     double path_growth;  /* of the path error, from half the length of the paths to all of it */
     double growth_error; /* of what the map of a step grows on, at the end of the run */
     oqt_pt_info info;

@@ -1,0 +1,137 @@
+/* oqtempo/chain.h - chains of open systems: process-tensor TEBD.
+ *
+ * The density matrix of n sites with nearest-neighbor interactions, each site with any number of process
+ * tensors, is kept as a matrix-product state in Hermitian coordinates ("augmented": a site also carries the
+ * bonds of its process tensors). A step is: half a step of the chain by a Trotter product of two-site gates,
+ * the process tensors of every site, half a step of the chain.
+ *
+ * One handle, one thread at a time. Results do not depend on the number of threads.
+ */
+#ifndef OQT_CHAIN_H
+#define OQT_CHAIN_H
+
+#include <oqtempo/control.h>
+#include <oqtempo/pt.h>
+
+OQT_BEGIN_DECLS
+
+/* ---- the model ---- */
+
+typedef struct oqt_chain oqt_chain;
+
+/**
+ * A chain of n sites, without any dynamics to begin with.
+ *
+ * @param[out] out  the chain; destroy with oqt_chain_destroy
+ * @param[in]  n    number of sites, >= 2
+ * @param[in]  dim  dimension of each site, >= 1
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM or OQT_ERANGE
+ */
+OQT_API oqt_status oqt_chain_create(oqt_chain **out, size_t n, const size_t *dim, oqt_error *err);
+
+/** Free a chain; NULL is fine. */
+OQT_API void oqt_chain_destroy(oqt_chain *chain);
+
+/** Add the Hamiltonian and Lindblad terms of a system of the dimension of the site; copied.
+ *  Returns OQT_OK, OQT_EINVAL or OQT_ENOMEM; the chain is unchanged on failure. */
+OQT_API oqt_status oqt_chain_add_site(oqt_chain *chain, size_t site, const oqt_system *system,
+                                      oqt_error *err);
+
+/** Add those of a joint system of sites `bond` and `bond` + 1, of dimension d_l d_r, the left site being the
+ *  more significant index: H_l (x) H_r is the Kronecker product. */
+OQT_API oqt_status oqt_chain_add_bond(oqt_chain *chain, size_t bond, const oqt_system *system,
+                                      oqt_error *err);
+
+/* ---- propagation ---- */
+
+typedef struct oqt_tebd oqt_tebd;
+
+typedef struct {
+    size_t struct_size;
+    double dt;         /* > 0, that of all process tensors                                                  */
+    int order;         /* of the Trotter products between process tensors: 1, 2 or 4                        */
+    double tolerance;  /* a truncation drops singular values whose 2-norm is at most this times the largest */
+    size_t max_bond;   /* limit of the bonds between sites; 0: none                                         */
+    int n_threads;     /* 0: OpenMP's default                                                               */
+    double start_time; /* when step 0 begins */
+    const oqt_control *const *site_controls; /* of each site, of its dimension; NULL: none, or none there  */
+    const oqt_control *const *bond_controls; /* of each bond (n - 1), of the joint dimension of its sites. At
+                                                one place those of sites act first, from left to right     */
+    oqt_progress progress;
+} oqt_tebd_options;
+#define OQT_TEBD_OPTIONS_INIT                                                                                \
+    {                                                                                                        \
+        sizeof(oqt_tebd_options), 0.0, 2, 1e-6, 0, 0, 0.0, NULL, NULL,                                       \
+        {                                                                                                    \
+            NULL, NULL                                                                                       \
+        }                                                                                                    \
+    }
+
+/** Figures of a run so far. */
+typedef struct {
+    uint64_t n_steps;
+    size_t bond_dimension;   /* the largest so far                                              */
+    double discarded_weight; /* sum over truncations of the dropped share of the sum of squares */
+    int bond_limit_hit;      /* 1 if max_bond cut off states above the tolerance                */
+    double trace_drift;      /* |trace - first trace| now                                       */
+    double work, span;       /* seconds of all tasks, and of the longest chain of them that depend on each
+                                other: work / span threads could be busy                          */
+} oqt_tebd_stats;
+
+/**
+ * Start from a product state.
+ *
+ * @param[out] out      the run; destroy with oqt_tebd_destroy
+ * @param[in]  chain    copied
+ * @param[in]  initial  for each site a d x d Hermitian matrix, one behind the other
+ * @param[in]  n_pt     number of process tensors of each site; NULL: none at all
+ * @param[in]  pts      those of site 0, of site 1, ..; borrowed until the run is destroyed
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
+ */
+OQT_API oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
+                                   const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
+                                   oqt_error *err);
+
+/** Free a run; NULL is fine. */
+OQT_API void oqt_tebd_destroy(oqt_tebd *run);
+
+/**
+ * Take n steps.
+ *
+ * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ENOMEM, OQT_ECONV, OQT_ECANCELED
+ *
+ * Progress is reported every few steps, and on cancellation the run stands after the last complete step.
+ * After any other failure the run can only be destroyed.
+ *
+ * Cost of a gate: about 300 bond^3 for two-level systems. Threads: a task for each gate and each site with
+ * process tensors, which waits for its neighbors only.
+ */
+OQT_API oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err);
+
+/**
+ * Reduced density matrix of some sites.
+ *
+ * @param[out] rho    D x D, D the product of the dimensions of the sites, the first being the most
+ * significant
+ * @param[in]  n      number of sites, >= 1
+ * @param[in]  sites  in ascending order
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM or OQT_ERANGE
+ *
+ * Not divided by the trace, which drifts with truncation. Cost: O(n_sites bond^2), times D^2 between the
+ * first and the last site.
+ */
+OQT_API oqt_status oqt_tebd_density(oqt_complex *rho, const oqt_tebd *run, size_t n, const size_t *sites,
+                                    oqt_error *err);
+
+/** Reduced density matrices of all sites, one behind the other, in one sweep. */
+OQT_API oqt_status oqt_tebd_densities(oqt_complex *rho, const oqt_tebd *run, oqt_error *err);
+
+/** The bonds between sites (n - 1). */
+OQT_API void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run);
+
+/** Figures so far. */
+OQT_API void oqt_tebd_get_stats(oqt_tebd_stats *out, const oqt_tebd *run);
+
+OQT_END_DECLS
+
+#endif

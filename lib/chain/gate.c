@@ -1,0 +1,429 @@
+/* gate.c - a two-site gate on an augmented matrix-product state. */
+#include <math.h>
+#include <string.h>
+
+#include "chain/chain_priv.h"
+
+/* From this ratio on, splitting off what the rest cannot tell apart pays. */
+#define SPLIT_RATIO 1.25
+
+/* ---- workspace ---- */
+
+void oqt__chain_ws_release(oqt__chain_ws *ws)
+{
+    oqt__svd_ws_release(&ws->svd);
+    oqt__free(ws->mem);
+    *ws = (oqt__chain_ws){0};
+}
+
+oqt_status oqt__chain_ws_reserve(oqt__chain_ws *ws, size_t len, oqt_error *err)
+{
+    double *mem;
+
+    if (len <= ws->len)
+        return OQT_OK;
+    mem = oqt__doubles(len);
+    if (!mem)
+        return oqt__no_memory(err, "a step of a chain");
+    oqt__free(ws->mem);
+    ws->mem = mem;
+    ws->len = len;
+    return OQT_OK;
+}
+
+/* ---- one gate ---- */
+
+/*
+ * Left site = q_l core_l with core_l [p_l][k_l][m], right site = core_r q_r with core_r [p_r][m][k_r]. Where
+ * nothing is split off, k_l = a_l l and q_l = 1, and core_l is the site itself; k_r = a_r r likewise.
+ */
+typedef struct {
+    size_t pl, al, l, m, pr, ar, r;
+    size_t kl, kr;
+    bool split_l, split_r;
+    const double *w_l, *w_r; /* what states of process tensors count for; NULL: 1 */
+    const double *core_l, *core_r;
+    double *q_l; /* (a_l l) x k_l                                                        */
+    double *t_l; /* k_l x k_l: q_l weighted by the Schmidt values to the left is isometry times t_l */
+    double *q_r; /* k_r x (a_r r)                                                        */
+    double *c, *turned, *theta, *scratch; /* p_l k_l p_r k_r each */
+} split_gate;
+
+/* dst[j][i][rest] = src[i][j][rest] */
+static void swap_axes(double *dst, const double *src, size_t n_i, size_t n_j, size_t rest)
+{
+    for (size_t i = 0; i < n_i; i++)
+        for (size_t j = 0; j < n_j; j++)
+            memcpy(dst + (j * n_i + i) * rest, src + (i * n_j + j) * rest, rest * sizeof *dst);
+}
+
+static size_t padded(size_t n)
+{
+    return (n + 7) / 8 * 8;
+}
+
+/* Decide what is split off, and lay the arrays out in the workspace. */
+static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
+{
+    size_t rows = g->al * g->l, cols = g->ar * g->r, len, large, basis, total;
+    double *at;
+    oqt_status st;
+
+    g->split_l = (double)rows > SPLIT_RATIO * (double)(g->pl * g->m);
+    g->split_r = (double)cols > SPLIT_RATIO * (double)(g->pr * g->m);
+    g->kl = g->split_l ? g->pl * g->m : rows;
+    g->kr = g->split_r ? g->pr * g->m : cols;
+    if (!oqt__mul_size(&len, g->pl * g->kl, g->pr * g->kr) || len > SIZE_MAX / 64)
+        return oqt__fail(err, OQT_ERANGE, "bond of %zu states between sites is too large", g->m);
+    large = rows * g->pl * g->m + cols * g->pr * g->m;
+    /* theta and scratch hold permuted sites and factors of them as well */
+    large = padded(large > len ? large : len);
+    basis = padded(len + 3 * g->pr * g->kr + 2); /* with two more rows, and what each counts for */
+    large += padded(2 * (g->pl * g->kl + g->pr * g->kr) + 2);
+    len = padded(len);
+    total = len + basis + 2 * large + padded(rows * g->kl) + padded(g->kl * g->kl) + padded(g->kr * cols) +
+            padded(g->pl * g->kl * g->m) + padded(g->pr * g->m * g->kr);
+    if ((st = oqt__chain_ws_reserve(ws, total, err)) != OQT_OK)
+        return st;
+    at = ws->mem;
+    g->c = at;
+    g->turned = (at += len);
+    g->theta = (at += basis);
+    g->scratch = (at += large);
+    g->q_l = (at += large);
+    g->t_l = (at += padded(rows * g->kl));
+    g->q_r = (at += padded(g->kl * g->kl));
+    g->core_l = (at += padded(g->kr * cols));
+    g->core_r = at + padded(g->pl * g->kl * g->m);
+    return OQT_OK;
+}
+
+/* What row (a, l) of the left site counts for. */
+static double row_weight(const split_gate *g, const double *schmidt, size_t row)
+{
+    return (schmidt ? schmidt[row % g->l] : 1.0) * (g->w_l ? g->w_l[row / g->l] : 1.0);
+}
+
+/* core_l, with q_l and t_l if something is split off. schmidt: of the bond to the left, NULL at the end. */
+static oqt_status split_left(split_gate *g, double *core, const double *x, const double *schmidt,
+                             oqt__chain_ws *ws, oqt_error *err)
+{
+    size_t rows = g->al * g->l, cols = g->pl * g->m;
+    double *weighted = g->scratch;
+    oqt_status st;
+
+    if (!g->split_l) {
+        g->core_l = x;
+        return OQT_OK;
+    }
+    swap_axes(g->scratch, x, g->pl, rows, g->m);
+    /* r is [k][p_l][m] */
+    if ((st = oqt__qr(g->q_l, g->theta, &ws->svd, g->scratch, rows, cols, err)) != OQT_OK)
+        return st;
+    swap_axes(core, g->theta, g->kl, g->pl, g->m);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < g->kl; k++)
+            weighted[i * g->kl + k] = row_weight(g, schmidt, i) * g->q_l[i * g->kl + k];
+    return oqt__qr(g->theta, g->t_l, &ws->svd, weighted, rows, g->kl, err);
+}
+
+/* core_r, with q_r if something is split off; both hold the weights of states of process tensors. */
+static oqt_status split_right(split_gate *g, double *core, const double *x, oqt__chain_ws *ws, oqt_error *err)
+{
+    size_t cols = g->ar * g->r;
+    double *sorted = g->split_r ? g->scratch : core;
+    oqt_status st;
+
+    if (g->ar == 1 && !g->split_r) {
+        g->core_r = x;
+        return OQT_OK;
+    }
+    for (size_t p = 0; p < g->pr; p++) /* [p][a][m][r] -> [p][m][a][r] */
+        swap_axes(sorted + p * g->m * cols, x + p * g->m * cols, g->ar, g->m, g->r);
+    for (size_t i = 0; g->w_r && i < g->pr * g->m; i++)
+        for (size_t a = 0; a < g->ar; a++)
+            for (size_t r = 0; r < g->r; r++)
+                sorted[(i * g->ar + a) * g->r + r] *= g->w_r[a];
+    if (!g->split_r)
+        return OQT_OK;
+    /* l is [p][m][k] as wanted */
+    if ((st = oqt__lq(core, g->q_r, &ws->svd, g->scratch, g->pr * g->m, cols, err)) != OQT_OK)
+        return st;
+    return OQT_OK;
+}
+
+/* c [p_l][k_l][p_r][k_r], with the gate applied, and theta, the same weighted from the left. */
+static void join(split_gate *g, const double *gate, const double *schmidt)
+{
+    size_t pl = g->pl, pr = g->pr, kl = g->kl, kr = g->kr, m = g->m, pp = pl * pr;
+
+    for (size_t p = 0; p < pl; p++)
+        for (size_t q = 0; q < pr; q++)
+            oqt__gemm(false, false, kl, kr, m, 1.0, g->core_l + p * kl * m, m, g->core_r + q * m * kr, kr,
+                      0.0, g->c + (p * pr + q) * kl * kr, kr);
+    oqt__gemm(false, false, pp, kl * kr, pp, 1.0, gate, pp, g->c, kl * kr, 0.0, g->turned, kl * kr);
+    for (size_t p = 0; p < pl; p++)
+        swap_axes(g->c + p * kl * pr * kr, g->turned + p * pr * kl * kr, pr, kl, kr);
+    for (size_t p = 0; p < pl; p++) {
+        const double *c = g->c + p * kl * pr * kr;
+        double *theta = g->theta + p * kl * pr * kr;
+
+        if (g->split_l) {
+            oqt__gemm(false, false, kl, pr * kr, kl, 1.0, g->t_l, kl, c, pr * kr, 0.0, theta, pr * kr);
+            continue;
+        }
+        for (size_t k = 0; k < kl; k++) {
+            double w = row_weight(g, schmidt, k);
+
+            for (size_t i = 0; i < pr * kr; i++)
+                theta[k * pr * kr + i] = w * c[k * pr * kr + i];
+        }
+    }
+}
+
+/* The right basis: rows v [rank][p_r k_r], orthonormal; s: what each counts for. */
+typedef struct {
+    size_t rank;
+    double *v, *s;
+} right_basis;
+
+/* The right site is v [m'][p_r][k_r] q_r, in order [p_r][a_r][m'][r]. */
+static oqt_status put_right(const split_gate *g, oqt__chain_site *site, const right_basis *basis,
+                            oqt_error *err)
+{
+    size_t cols = g->ar * g->r, m = basis->rank;
+    double *wide = g->scratch;
+    oqt_status st;
+
+    if ((st = oqt__chain_site_reserve(site, g->pr * cols * m, err)) != OQT_OK)
+        return st;
+    for (size_t p = 0; p < g->pr; p++) {
+        const double *v = basis->v + p * g->kr;
+
+        if (g->split_r)
+            oqt__gemm(false, false, m, cols, g->kr, 1.0, v, g->pr * g->kr, g->q_r, cols, 0.0, wide, cols);
+        for (size_t i = 0; i < m; i++)
+            for (size_t a = 0; a < g->ar; a++) {
+                const double *from =
+                    g->split_r ? wide + i * cols + a * g->r : v + i * g->pr * g->kr + a * g->r;
+
+                double *to = site->x + ((p * g->ar + a) * m + i) * g->r, w = g->w_r ? 1.0 / g->w_r[a] : 1.0;
+
+                for (size_t r = 0; r < g->r; r++)
+                    to[r] = w * from[r];
+            }
+    }
+    site->l = m;
+    return OQT_OK;
+}
+
+/* The left site is q_l c v^T, in order [p_l][a_l][l][m']. */
+static oqt_status put_left(const split_gate *g, oqt__chain_site *site, const right_basis *basis,
+                           oqt_error *err)
+{
+    size_t rows = g->al * g->l, m = basis->rank, inner = g->pr * g->kr;
+    oqt_status st;
+
+    if ((st = oqt__chain_site_reserve(site, g->pl * rows * m, err)) != OQT_OK)
+        return st;
+    if (g->split_l) {
+        oqt__gemm(false, true, g->pl * g->kl, m, inner, 1.0, g->c, inner, basis->v, inner, 0.0, g->scratch,
+                  m);
+        for (size_t p = 0; p < g->pl; p++)
+            oqt__gemm(false, false, rows, m, g->kl, 1.0, g->q_l, g->kl, g->scratch + p * g->kl * m, m, 0.0,
+                      site->x + p * rows * m, m);
+    } else {
+        oqt__gemm(false, true, g->pl * rows, m, inner, 1.0, g->c, inner, basis->v, inner, 0.0, site->x, m);
+    }
+    site->r = m;
+    return OQT_OK;
+}
+
+/* ---- the right basis ---- */
+
+/* Take what lies in the rows of v out of x, twice for the sake of rounding; the norm that is left. */
+static double project_out(double *x, double *overlap, const double *v, size_t rank, size_t n)
+{
+    double sum = 0.0;
+
+    for (int pass = 0; pass < 2; pass++) {
+        oqt__gemv(false, rank, n, 1.0, v, n, x, 0.0, overlap);
+        oqt__gemv(true, rank, n, -1.0, v, n, overlap, 1.0, x);
+    }
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+static double norm(const double *x, size_t n)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+/* The trace over the right site and all beyond, as a vector over [p_r][k_r]. */
+static void trace_beyond(double *out, const split_gate *g, size_t d, const double *right)
+{
+    memset(out, 0, g->pr * g->kr * sizeof *out);
+    for (size_t i = 0; i < d; i++) {
+        double *at = out + (i * d + i) * g->kr;
+
+        if (g->split_r && right) /* the first g->r columns are those of the vacuum */
+            oqt__gemv(false, g->kr, g->r, 1.0, g->q_r, g->ar * g->r, right, 0.0, at);
+        else if (g->split_r)
+            for (size_t k = 0; k < g->kr; k++)
+                at[k] = g->q_r[k * g->ar * g->r];
+        else if (right)
+            memcpy(at, right, g->r * sizeof *at);
+        else
+            at[0] = 1.0;
+    }
+}
+
+/* What is left of c [p_l][k_l][p_r k_r] when the left site and all before it are traced. */
+static void trace_before(double *out, double *scratch, const split_gate *g, size_t d, const double *left)
+{
+    size_t n = g->pr * g->kr;
+
+    memset(out, 0, n * sizeof *out);
+    memset(scratch, 0, g->kl * sizeof *scratch);
+    if (g->split_l && left)
+        oqt__gemv(true, g->l, g->kl, 1.0, g->q_l, g->kl, left, 0.0, scratch);
+    else if (g->split_l)
+        memcpy(scratch, g->q_l, g->kl * sizeof *scratch);
+    else if (left)
+        memcpy(scratch, left, g->l * sizeof *scratch);
+    else
+        scratch[0] = 1.0;
+    for (size_t i = 0; i < d; i++)
+        oqt__gemv(true, g->kl, n, 1.0, g->c + (i * d + i) * g->kl * n, n, scratch, 1.0, out);
+}
+
+/* Append a direction to the basis unless it lies in it. */
+static void append(right_basis *b, double *overlap, const double *x, size_t n)
+{
+    static const double NEGLIGIBLE = 1e-12;
+    double *row = b->v + b->rank * n, before = norm(x, n), after;
+
+    memcpy(row, x, n * sizeof *row);
+    after = project_out(row, overlap, b->v, b->rank, n);
+    if (!(after > NEGLIGIBLE * before))
+        return;
+    for (size_t i = 0; i < n; i++)
+        row[i] /= after;
+    (void)project_out(row, overlap, b->v, b->rank, n);
+    b->rank++;
+}
+
+/* Turn the last two rows such that theta v^T has orthogonal columns, and find what they count for. Those
+ * before are singular vectors, to which the new ones are orthogonal in this sense too. */
+static void weigh_appended(right_basis *b, double *y, const split_gate *g, size_t first)
+{
+    size_t rows = g->pl * g->kl, n = g->pr * g->kr, count = b->rank - first;
+    double aa = 0.0, bb = 0.0, ab = 0.0, angle, cosine, sine;
+
+    if (count == 0)
+        return;
+    oqt__gemm(false, true, count, rows, n, 1.0, b->v + first * n, n, g->theta, n, 0.0, y, rows);
+    if (count == 2) {
+        double *u = b->v + first * n, *v = u + n, *p = y, *q = y + rows;
+
+        for (size_t i = 0; i < rows; i++) {
+            aa += p[i] * p[i];
+            bb += q[i] * q[i];
+            ab += p[i] * q[i];
+        }
+        angle = 0.5 * atan2(2.0 * ab, aa - bb);
+        cosine = cos(angle);
+        sine = sin(angle);
+        for (size_t i = 0; i < n; i++) {
+            double x = u[i];
+
+            u[i] = cosine * x + sine * v[i];
+            v[i] = cosine * v[i] - sine * x;
+        }
+        for (size_t i = 0; i < rows; i++) {
+            double x = p[i];
+
+            p[i] = cosine * x + sine * q[i];
+            q[i] = cosine * q[i] - sine * x;
+        }
+    }
+    for (size_t k = 0; k < count; k++)
+        b->s[first + k] = norm(y + k * rows, rows);
+    while (b->rank > first && b->s[b->rank - 1] <= 1e-15 * b->s[0]) /* not in the state at all */
+        b->rank--;
+}
+
+/* The singular vectors, and what traces of either side need. */
+static void make_basis(right_basis *b, const split_gate *g, const oqt__svd *svd, const oqt__chain_site *left,
+                       const oqt__chain_site *right, const double *trace_left, const double *trace_right)
+{
+    size_t n = g->pr * g->kr;
+    double *x = g->scratch, *y = x + n, *overlap = y + 2 * g->pl * g->kl;
+
+    b->rank = svd->rank;
+    memcpy(b->v, svd->vt, svd->rank * n * sizeof *b->v);
+    memcpy(b->s, svd->s, svd->rank * sizeof *b->s);
+    trace_beyond(x, g, right->d, trace_right);
+    append(b, overlap, x, n);
+    trace_before(x, y, g, left->d, trace_left);
+    append(b, overlap, x, n);
+    weigh_appended(b, y, g, svd->rank);
+}
+
+oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const oqt__trunc *rule,
+                         oqt__chain_ws *ws, oqt__trunc_record *record, oqt_error *err)
+{
+    oqt__chain_site *left = mps->site + bond, *right = left + 1;
+    split_gate g = {.pl = left->p,
+                    .al = left->a,
+                    .l = left->l,
+                    .m = left->r,
+                    .pr = right->p,
+                    .ar = right->a,
+                    .r = right->r,
+                    .w_l = left->w,
+                    .w_r = right->w};
+    const oqt__chain_bond *outer_l = bond > 0 ? mps->bond + bond - 1 : NULL;
+    const oqt__chain_bond *outer_r = bond + 2 < mps->n ? mps->bond + bond + 1 : NULL;
+    const double *schmidt = outer_l ? outer_l->s : NULL;
+    oqt__chain_bond *own = mps->bond + bond;
+    double *core_l, *core_r, total = 0.0;
+    oqt__trunc_record rec = {0};
+    right_basis basis;
+    oqt__svd svd;
+    oqt_status st;
+
+    if ((st = lay_out(&g, ws, err)) != OQT_OK)
+        return st;
+    core_l = g.q_r + padded(g.kr * g.ar * g.r);
+    core_r = core_l + padded(g.pl * g.kl * g.m);
+    if ((st = split_left(&g, core_l, left->x, schmidt, ws, err)) != OQT_OK ||
+        (st = split_right(&g, core_r, right->x, ws, err)) != OQT_OK)
+        return st;
+    join(&g, gate, schmidt);
+    if ((st = oqt__svd_trunc(&svd, &ws->svd, g.theta, g.pl * g.kl, g.pr * g.kr, rule, &rec, err)) != OQT_OK)
+        return st;
+    if (svd.rank == 0)
+        return oqt__fail(err, OQT_ECONV, "the state of the chain vanished at bond %zu", bond);
+    for (size_t i = 0; i < svd.rank; i++)
+        total += svd.s[i] * svd.s[i];
+    rec.discarded_weight /= total + rec.discarded_weight;
+    rec.largest_dropped /= svd.s[0];
+    basis.v = g.turned;
+    basis.s = g.turned + (svd.rank + 2) * g.pr * g.kr;
+    make_basis(&basis, &g, &svd, left, right, outer_l ? outer_l->l : NULL, outer_r ? outer_r->r : NULL);
+    if ((st = put_right(&g, right, &basis, err)) != OQT_OK ||
+        (st = put_left(&g, left, &basis, err)) != OQT_OK ||
+        (st = oqt__chain_bond_reserve(own, basis.rank, err)) != OQT_OK)
+        return st;
+    memcpy(own->s, basis.s, basis.rank * sizeof *own->s);
+    oqt__site_trace_right(own->l, left, outer_l ? outer_l->l : NULL);
+    oqt__site_trace_left(own->r, right, outer_r ? outer_r->r : NULL);
+    oqt__trunc_add(record, &rec);
+    return OQT_OK;
+}
