@@ -1,22 +1,26 @@
 #!/bin/sh
-# Every public header compiles on its own, as C11 and as C++, without a warning.
+# Every public header compiles on its own, as C11 and as C++11, without a warning; oqtempo.hpp as C++11.
 set -eu
 CC=${CC:-cc}
 warnings='-Wall -Wextra -pedantic -Werror'
 
+# check COMPILER LANGUAGE HEADER ..
 # shellcheck disable=SC2086
 check()
 {
-    for header in "$SOURCE"/include/oqtempo/*.h "$BUILD"/include/oqtempo/version.h; do
+    compiler=$1 language=$2
+    shift 2
+    for header in "$@"; do
         printf '#include "%s"\ntypedef int used;\n' "$header" |
-            $1 -fsyntax-only $warnings -I "$SOURCE/include" -I "$BUILD/include" -x "$2" -
+            $compiler -fsyntax-only $warnings -I "$SOURCE/include" -I "$BUILD/include" -x "$language" -
     done
 }
 
-check "$CC -std=c11" c
+set -- "$SOURCE"/include/oqtempo/*.h "$BUILD"/include/oqtempo/version.h
+check "$CC -std=c11" c "$@"
 for cxx in ${CXX:-c++ g++ clang++}; do
     if command -v "$cxx" >/dev/null; then
-        check "$cxx -std=c++11" c++
+        check "$cxx -std=c++11" c++ "$@" "$SOURCE"/include/oqtempo/*.hpp
         exit 0
     fi
 done
