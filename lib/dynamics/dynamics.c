@@ -14,7 +14,7 @@
 
 #include "dynamics/dyn_priv.h"
 #include "dynamics/kernel.h"
-#include "liouville/hermitian.h"
+#include "dynamics/sources.h"
 
 /* Columns of a block; from FEW columns on there are such blocks. */
 enum { BLOCK = 32, FEW = 8 };
@@ -27,8 +27,8 @@ static const double ROW_WORK = 1e8, ROW_STATES = 2e6;
 /* Multiplications from which on threads pay. */
 static const double PARALLEL_WORK = 4e5;
 
-/* Matrices of the system: before the first step, and between two steps and after one, the one before being
- * even or odd (the same if the order of the tensors does not change). */
+/* Matrices of constant systems without controls: before the first step, and between two steps and after one,
+ * the one before being even or odd (the same if the order of the tensors does not change). */
 enum { ENTER, NEXT, LEAVE, NEXT_ODD, LEAVE_ODD };
 
 typedef struct {
@@ -36,7 +36,8 @@ typedef struct {
     size_t width;    /* n rounded up to a multiple of 8, or 1                                          */
     bool mixed;      /* its columns have different systems                                             */
     bool borrowed;   /* w belongs to the block before                                                  */
-    double *w;       /* matrices of the system: [ENTER ..][d^2 x d^2], with [width] behind it if mixed */
+    double *w;       /* matrices of the system: [ENTER ..][d^2 x d^2], with [width] behind it if mixed; those
+                        of a row of steps if they vary, [max_row][next, leave].. if mixed, else NULL       */
     double *x;       /* state                                                                          */
     double drift;    /* largest change of a trace so far                                               */
     double excess;   /* largest excess of a norm over its limit so far                                 */
@@ -51,10 +52,15 @@ struct oqt_dynamics {
     int n_threads;
     oqt_progress progress;
     oqt__stepper stepper;
-    size_t *first; /* n: first real column                                */
-    size_t *which; /* n_col: distinct system of a real column             */
-    size_t *order; /* n_col: real columns by system                       */
-    size_t n_system, n_block;
+    bool varying; /* some system is not constant or has controls: matrices are those of the sources */
+    oqt__sources sources;
+    uint64_t n_parameter_steps;
+    double **cross; /* n_col: what the other column of a matrix adds to this one, or NULL    */
+    size_t *place;  /* n_col: position in order, for those columns                         */
+    size_t *first;  /* n: first real column                                */
+    size_t *which;  /* n_col: distinct source of a real column             */
+    size_t *order;  /* n_col: real columns by source                       */
+    size_t n_source, n_block;
     block *block;
     double *scratch;     /* n_threads x largest block                        */
     size_t scratch_len;  /* of one thread                                    */
@@ -76,6 +82,11 @@ void oqt_dynamics_destroy(oqt_dynamics *dyn)
             oqt__free(dyn->block[k].w);
         oqt__free(dyn->block[k].x);
     }
+    for (size_t c = 0; dyn->cross && c < dyn->n_col; c++)
+        oqt__free(dyn->cross[c]);
+    oqt__free(dyn->cross);
+    oqt__free(dyn->place);
+    oqt__sources_release(&dyn->sources);
     oqt__stepper_release(&dyn->stepper);
     oqt__free(dyn->block);
     oqt__free(dyn->first);
@@ -108,6 +119,20 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
     if ((st = oqt__check_batch(n_pt, pts, n, systems, opt->dt, opt->split, opt->n_threads, err)) != OQT_OK)
         return st;
     d = oqt_system_dimension(systems[0]);
+    if (!isfinite(opt->start_time))
+        return oqt__fail(err, OQT_EINVAL, "start time must be finite, got %g", opt->start_time);
+    if (opt->n_controls > 1 && opt->n_controls != n)
+        return oqt__fail(err, OQT_EINVAL, "%zu controls for %zu columns", opt->n_controls, n);
+    if (opt->n_controls > 0 && !opt->controls)
+        return oqt__fail(err, OQT_EINVAL, "controls are missing");
+    for (size_t i = 0; i < opt->n_controls; i++)
+        if (opt->controls[i] && oqt_control_dimension(opt->controls[i]) != d)
+            return oqt__fail(err, OQT_EINVAL, "control %zu has dimension %zu, the system %zu", i,
+                             oqt_control_dimension(opt->controls[i]), d);
+    for (size_t i = 0; i < n; i++)
+        if ((st = oqt__check_propagation(systems[i], opt->parameters ? opt->parameters[i] : NULL,
+                                         opt->propagation, err)) != OQT_OK)
+            return st;
     for (size_t i = 0; i < n * d * d; i++)
         if (!isfinite(initial[i].re) || !isfinite(initial[i].im))
             return oqt__fail(err, OQT_EINVAL, "initial state %zu has an element that is not finite",
@@ -117,51 +142,82 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
 
 /* ---- columns ---- */
 
+/* What makes columns alike: all but the initial state. */
 typedef struct {
     const oqt_system *system;
+    const oqt_control *control;
+    const double *rows;
     size_t column;
 } named;
 
-static int by_system(const void *a, const void *b)
+static named name_of(size_t i, const oqt_system *const *systems, const oqt_dynamics_options *opt)
 {
-    const named *p = a, *q = b;
-    uintptr_t s = (uintptr_t)p->system, t = (uintptr_t)q->system;
+    named x = {systems[i], NULL, NULL, i};
 
-    return s != t ? (s > t) - (s < t) : (p->column > q->column) - (p->column < q->column);
+    if (opt->n_controls > 0)
+        x.control = opt->controls[opt->n_controls == 1 ? 0 : i];
+    if (oqt_system_n_parameters(systems[i]) > 0)
+        x.rows = opt->parameters[i];
+    return x;
 }
 
-/* Distinct systems in the order in which they come; distinct[i] is NULL where column i repeats one, and id[i]
- * the number of its system. */
-static oqt_status find_distinct(const oqt_system **distinct, size_t *id, size_t *n_system, size_t n,
-                                const oqt_system *const *systems, oqt_error *err)
+static int compare(const void *a, const void *b)
+{
+    uintptr_t s = (uintptr_t)a, t = (uintptr_t)b;
+
+    return (s > t) - (s < t);
+}
+
+static bool alike(const named *p, const named *q)
+{
+    return p->system == q->system && p->control == q->control && p->rows == q->rows;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const named *p = a, *q = b;
+    int order = compare(p->system, q->system);
+
+    if (order == 0)
+        order = compare(p->control, q->control);
+    if (order == 0)
+        order = compare(p->rows, q->rows);
+    return order != 0 ? order : (p->column > q->column) - (p->column < q->column);
+}
+
+/* Distinct sources in the order in which they come; distinct[i] is NULL where column i repeats one, else its
+ * system, and id[i] the number of its source. */
+static oqt_status find_distinct(const oqt_system **distinct, size_t *id, size_t *n_source, size_t n,
+                                const oqt_system *const *systems, const oqt_dynamics_options *opt,
+                                oqt_error *err)
 {
     named *list = oqt__calloc(n, sizeof *list);
 
     if (!list)
         return oqt__no_memory(err, "the columns of a batch");
     for (size_t i = 0; i < n; i++)
-        list[i] = (named){systems[i], i};
-    qsort(list, n, sizeof *list, by_system);
+        list[i] = name_of(i, systems, opt);
+    qsort(list, n, sizeof *list, by_name);
     for (size_t i = 0, leader = 0; i < n; i++) {
-        if (i == 0 || list[i].system != list[i - 1].system)
+        if (i == 0 || !alike(list + i, list + i - 1))
             leader = list[i].column;
         id[list[i].column] = leader;
     }
-    *n_system = 0;
+    *n_source = 0;
     for (size_t i = 0; i < n; i++) { /* a leader comes before those that follow it */
         bool leads = id[i] == i;
 
         distinct[i] = leads ? systems[i] : NULL;
-        id[i] = leads ? (*n_system)++ : id[id[i]];
+        id[i] = leads ? (*n_source)++ : id[id[i]];
     }
     oqt__free(list);
     return OQT_OK;
 }
 
-/* Real columns: two for a matrix that is not Hermitian; in order of their systems. */
+/* Real columns: two for a matrix that is not Hermitian or does not stay so; in order of their sources. */
 static oqt_status lay_out_columns(oqt_dynamics *dyn, const oqt_system **distinct,
                                   const oqt_system *const *systems, const oqt_complex *initial,
-                                  oqt_error *err)
+                                  const oqt_dynamics_options *opt, oqt_error *err)
 {
     size_t d2 = dyn->d * dyn->d, *id = NULL, *start = NULL;
     oqt_status st = OQT_OK;
@@ -174,23 +230,24 @@ static oqt_status lay_out_columns(oqt_dynamics *dyn, const oqt_system **distinct
         st = oqt__no_memory(err, "the columns of a batch");
         goto done;
     }
-    if ((st = find_distinct(distinct, id, &dyn->n_system, dyn->n, systems, err)) != OQT_OK)
+    if ((st = find_distinct(distinct, id, &dyn->n_source, dyn->n, systems, opt, err)) != OQT_OK)
         goto done;
     for (size_t i = 0; i < dyn->n; i++) {
         dyn->first[i] = dyn->n_col;
         dyn->which[dyn->n_col++] = id[i];
-        if (oqt__hermiticity_defect(initial + i * d2, dyn->d) > 1e-14)
+        if (oqt__hermiticity_defect(initial + i * d2, dyn->d) > 1e-14 ||
+            !oqt__control_is_real(name_of(i, systems, opt).control))
             dyn->which[dyn->n_col++] = id[i];
     }
-    start = oqt__calloc(dyn->n_system + 1, sizeof *start);
+    start = oqt__calloc(dyn->n_source + 1, sizeof *start);
     if (!start) {
         st = oqt__no_memory(err, "the columns of a batch");
         goto done;
     }
     for (size_t b = 0; b < dyn->n_col; b++)
         start[dyn->which[b] + 1]++;
-    for (size_t s = 0; s < dyn->n_system; s++)
-        start[s + 1] += start[s];
+    for (size_t k = 0; k < dyn->n_source; k++)
+        start[k + 1] += start[k];
     for (size_t b = 0; b < dyn->n_col; b++)
         dyn->order[start[dyn->which[b]]++] = b;
 done:
@@ -206,7 +263,7 @@ static size_t real_columns(const oqt_dynamics *dyn, size_t i)
 
 /* ---- blocks ---- */
 
-static size_t system_of(const oqt_dynamics *dyn, const block *b, size_t column)
+static size_t source_of(const oqt_dynamics *dyn, const block *b, size_t column)
 {
     return dyn->which[dyn->order[b->first + column]];
 }
@@ -227,7 +284,7 @@ static oqt_status cut_into_blocks(oqt_dynamics *dyn, oqt_error *err)
         b->n = n / n_block + (k < n % n_block);
         b->width = n < FEW ? 1 : (b->n + 7) / 8 * 8;
         first += b->n;
-        b->mixed = system_of(dyn, b, 0) != system_of(dyn, b, b->n - 1);
+        b->mixed = source_of(dyn, b, 0) != source_of(dyn, b, b->n - 1);
     }
     return OQT_OK;
 }
@@ -241,7 +298,7 @@ static size_t n_matrices(const oqt_dynamics *dyn)
 static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
 {
     size_t d2 = dyn->d * dyn->d, n_pt = dyn->stepper.n_pt, n_tail = 0, widest = dyn->block[0].width, len;
-    double slots = 0.0;
+    double slots = 0.0, numbers;
     oqt_status st;
 
     if ((st = oqt__stepper_largest(&dyn->bonds, &dyn->stepper, err)) != OQT_OK)
@@ -259,9 +316,10 @@ static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
     if ((st = oqt__lapack_size(dyn->bonds * widest, "a batch", err)) != OQT_OK)
         return st;
     dyn->work = (double)(dyn->n_col * d2) * ((double)dyn->bonds * (slots + (double)d2) + (double)d2);
-    dyn->max_row = (size_t)fmax(
-        fmin(fmin(ROW_WORK / dyn->work, ROW_STATES / (double)(dyn->n_col * d2)), (double)MAX_ROW), 1.0);
-    dyn->n_threads = oqt__blas_callers(dyn->n_threads, SIZE_MAX);
+    numbers = (double)(dyn->n_col * d2);
+    if (dyn->varying)
+        numbers += oqt__sources_numbers(&dyn->sources) + numbers * 2.0 * (double)d2;
+    dyn->max_row = (size_t)fmax(fmin(fmin(ROW_WORK / dyn->work, ROW_STATES / numbers), (double)MAX_ROW), 1.0);
     size_t n_scratch = (size_t)dyn->n_threads < dyn->n_block ? (size_t)dyn->n_threads : dyn->n_block;
 
     dyn->scratch = oqt__doubles(n_scratch * dyn->scratch_len);
@@ -278,7 +336,13 @@ static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
         block *b = dyn->block + k, *before = k > 0 ? b - 1 : NULL;
 
         b->x = oqt__doubles(d2 * dyn->bonds * b->width);
-        if (before && !b->mixed && !before->mixed && system_of(dyn, b, 0) == system_of(dyn, before, 0)) {
+        if (dyn->varying) {
+            b->w = b->mixed ? oqt__doubles(dyn->max_row * 2 * d2 * d2 * b->width) : NULL;
+            if (!b->x || (b->mixed && !b->w))
+                return oqt__no_memory(err, "a batch");
+            continue;
+        }
+        if (before && !b->mixed && !before->mixed && source_of(dyn, b, 0) == source_of(dyn, before, 0)) {
             b->borrowed = true;
             b->w = before->w;
         } else {
@@ -287,6 +351,96 @@ static oqt_status allocate(oqt_dynamics *dyn, oqt_error *err)
         if (!b->x || !b->w)
             return oqt__no_memory(err, "a batch");
     }
+    return OQT_OK;
+}
+
+/* ---- sources ---- */
+
+/* Systems that depend on time, or controls: then the matrices of all columns are made row by row. */
+static oqt_status take_sources(oqt_dynamics *dyn, const oqt_system *const *distinct,
+                               const oqt_dynamics_options *opt, oqt_error *err)
+{
+    oqt__sources *s = &dyn->sources;
+
+    for (size_t i = 0; i < dyn->n; i++)
+        if (distinct[i] && (!oqt_system_is_constant(distinct[i]) || name_of(i, distinct, opt).control))
+            dyn->varying = true;
+    if (!dyn->varying)
+        return OQT_OK;
+    s->source = oqt__calloc(dyn->n_source, sizeof *s->source);
+    if (!s->source)
+        return oqt__no_memory(err, "the systems of a batch");
+    s->d = dyn->d;
+    s->how = opt->propagation;
+    for (size_t i = 0; i < dyn->n; i++) {
+        named name;
+
+        if (!distinct[i])
+            continue;
+        name = name_of(i, distinct, opt);
+        s->source[s->n++] = (oqt__source){.system = (oqt_system *)(uintptr_t)name.system,
+                                          .control = (oqt_control *)(uintptr_t)name.control,
+                                          .rows = name.rows};
+        if (name.rows)
+            dyn->n_parameter_steps = opt->n_parameter_steps;
+    }
+    return oqt__sources_take(s, err);
+}
+
+/* What the two real columns of a matrix do to each other, where controls are not real. */
+static oqt_status allocate_cross(oqt_dynamics *dyn, oqt_error *err)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    dyn->cross = oqt__calloc(dyn->n_col, sizeof *dyn->cross);
+    dyn->place = oqt__calloc(dyn->n_col, sizeof *dyn->place);
+    if (!dyn->cross || !dyn->place)
+        return oqt__no_memory(err, "a batch");
+    for (size_t p = 0; p < dyn->n_col; p++) {
+        size_t column = dyn->order[p];
+
+        dyn->place[column] = p;
+        if (dyn->sources.source[dyn->which[column]].real)
+            continue;
+        dyn->cross[column] = oqt__doubles(d2 * dyn->bonds);
+        if (!dyn->cross[column])
+            return oqt__no_memory(err, "a batch");
+    }
+    return OQT_OK;
+}
+
+static oqt_status start_sources(oqt_dynamics *dyn, double start, double dt, oqt_error *err)
+{
+    oqt__sources *s = &dyn->sources;
+    oqt_status st;
+
+    s->stepper = &dyn->stepper;
+    s->start = start;
+    s->dt = dt;
+    s->n_threads = dyn->n_threads;
+    st = oqt__sources_init(s, dyn->max_row, err);
+    return st != OQT_OK ? st : allocate_cross(dyn, err);
+}
+
+/* A closed form holds only where paths never change legs, so controls must not change them either. */
+static oqt_status check_controls(size_t n_pt, const oqt_pt *const *pts, const oqt_dynamics_options *opt,
+                                 oqt_error *err)
+{
+    for (size_t e = 0; e < n_pt; e++)
+        for (size_t i = 0; pts[e]->info.method == OQT_PT_DEPHASING && i < opt->n_controls; i++) {
+            double leg_rate = 0.0;
+            oqt_status st = OQT_OK;
+
+            if (opt->controls[i])
+                st = oqt__control_leg_rate(&leg_rate, opt->controls[i], pts[e]->o, pts[e]->u, err);
+            if (st != OQT_OK)
+                return st;
+            if (leg_rate > 0.0)
+                return oqt__fail(err, OQT_EINVAL,
+                                 "process tensor %zu is the closed form for commuting systems, but control "
+                                 "%zu does not commute with its coupling",
+                                 e, i);
+        }
     return OQT_OK;
 }
 
@@ -314,7 +468,7 @@ static oqt_status fill_matrices(oqt_dynamics *dyn, const oqt_system *const *by_c
     for (size_t k = 0; k < dyn->n_block && st == OQT_OK; k++)
         for (size_t c = 0; c < (dyn->block[k].mixed ? dyn->block[k].n : 1) && st == OQT_OK; c++) {
             block *b = dyn->block + k;
-            size_t s = system_of(dyn, b, c), stride = b->mixed ? b->width : 1;
+            size_t s = source_of(dyn, b, c), stride = b->mixed ? b->width : 1;
 
             if (s != last) {
                 st = oqt__system_propagator(half, by_column[dyn->order[b->first + c]], 0.5 * dt, err);
@@ -348,14 +502,21 @@ static double trace_of(const double *rho, size_t d)
     return sum;
 }
 
-static void set_initial(oqt_dynamics *dyn, const oqt_complex *initial)
+/* In Hermitian coordinates, with the controls before the record of step 0. */
+static oqt_status set_initial(oqt_dynamics *dyn, const oqt_complex *initial, oqt_error *err)
 {
     size_t d2 = dyn->d * dyn->d, bonds = oqt__stepper_bonds(&dyn->stepper, 0);
 
     for (size_t i = 0; i < dyn->n; i++) {
-        double *re = dyn->rho + dyn->first[i] * d2;
+        double *re = dyn->rho + dyn->first[i] * d2, *im = real_columns(dyn, i) == 2 ? re + d2 : NULL;
+        const oqt__source *source = dyn->varying ? dyn->sources.source + dyn->which[dyn->first[i]] : NULL;
+        oqt_status st = OQT_OK;
 
-        oqt__herm_from_matrix(re, real_columns(dyn, i) == 2 ? re + d2 : NULL, initial + i * d2, dyn->d);
+        oqt__herm_from_matrix(re, im, initial + i * d2, dyn->d);
+        if (source && source->control)
+            st = oqt__source_begin(re, im, &dyn->sources, source, err);
+        if (st != OQT_OK)
+            return st;
     }
     for (size_t c = 0; c < dyn->n_col; c++) {
         double trace = trace_of(dyn->rho + c * d2, dyn->d);
@@ -371,6 +532,7 @@ static void set_initial(oqt_dynamics *dyn, const oqt_complex *initial)
             for (size_t a = 0; a < d2; a++)
                 b->x[a * bonds * b->width + c] = dyn->rho[dyn->order[b->first + c] * d2 + a];
     }
+    return OQT_OK;
 }
 
 /* The system of each real column. */
@@ -392,6 +554,7 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
     const oqt_system **distinct = NULL, **by_column = NULL;
     oqt__blas_guard guard = {false};
     oqt_dynamics *dyn = NULL;
+    double dt;
     oqt_status st;
 
     if (!opt)
@@ -407,21 +570,25 @@ oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *co
     }
     dyn->d = oqt_system_dimension(systems[0]);
     dyn->n = n;
-    dyn->n_threads = opt->n_threads;
+    dyn->n_threads = oqt__blas_callers(opt->n_threads, SIZE_MAX);
     dyn->progress = opt->progress;
-    if ((st = lay_out_columns(dyn, distinct, systems, initial, err)) != OQT_OK ||
+    dyn->n_parameter_steps = UINT64_MAX;
+    if ((st = lay_out_columns(dyn, distinct, systems, initial, opt, err)) != OQT_OK ||
         (st = oqt__check_tensors(n_pt, pts, n, distinct, err)) != OQT_OK ||
+        (st = check_controls(n_pt, pts, opt, err)) != OQT_OK ||
         (st = oqt__stepper_init(&dyn->stepper, dyn->d, n_pt, pts, opt->split, err)) != OQT_OK ||
+        (st = take_sources(dyn, distinct, opt, err)) != OQT_OK ||
         (st = cut_into_blocks(dyn, err)) != OQT_OK || (st = allocate(dyn, err)) != OQT_OK)
         goto done;
-    by_column = systems_by_column(dyn, systems);
-    if (!by_column) {
-        st = oqt__no_memory(err, "a batch");
-        goto done;
+    dt = n_pt > 0 ? pts[0]->dt : opt->dt;
+    if (dyn->varying) {
+        st = start_sources(dyn, opt->start_time, dt, err);
+    } else {
+        by_column = systems_by_column(dyn, systems);
+        st = by_column ? fill_matrices(dyn, by_column, dt, err) : oqt__no_memory(err, "a batch");
     }
-    if ((st = fill_matrices(dyn, by_column, n_pt > 0 ? pts[0]->dt : opt->dt, err)) != OQT_OK)
+    if (st != OQT_OK || (st = set_initial(dyn, initial, err)) != OQT_OK)
         goto done;
-    set_initial(dyn, initial);
     dyn->stats.bond_dimension = dyn->bonds;
     *out = dyn;
     dyn = NULL;
@@ -435,19 +602,88 @@ done:
 
 /* ---- steps of one block ---- */
 
+/* The matrix before the k-th step of a row, or after it. */
+static const double *matrix(const oqt_dynamics *dyn, const block *b, size_t k, bool after)
+{
+    size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d, which;
+    bool alternates = oqt__stepper_alternates(&dyn->stepper);
+    uint64_t step = dyn->stats.n_steps + k;
+
+    if (dyn->varying) {
+        which = 2 * k + (after ? 1 : 0);
+        return b->mixed ? b->w + which * d4 * b->width
+                        : dyn->sources.source[source_of(dyn, b, 0)].turn + which * d4;
+    }
+    if (after)
+        which = alternates && step % 2 == 1 ? LEAVE_ODD : LEAVE;
+    else
+        which = step == 0 ? ENTER : alternates && step % 2 == 0 ? NEXT_ODD : NEXT;
+    return b->w + which * d4 * (b->mixed ? b->width : 1);
+}
+
+/* The matrices of a row side by side, where every column has its own. */
+static void interleave(const oqt_dynamics *dyn, block *b, size_t n)
+{
+    size_t d4 = dyn->d * dyn->d * dyn->d * dyn->d;
+
+    for (size_t c = 0; c < b->n; c++) {
+        const double *own = dyn->sources.source[source_of(dyn, b, c)].turn;
+
+        for (size_t i = 0; i < 2 * n * d4; i++)
+            b->w[i * b->width + c] = own[i];
+    }
+}
+
 /* y = W x for every column with the W of its system. */
-static void turn(double *y, const oqt_dynamics *dyn, const block *b, size_t which, size_t bonds)
+static void turn(double *y, const oqt_dynamics *dyn, const block *b, const double *w, size_t bonds)
 {
     size_t d2 = dyn->d * dyn->d, len = bonds * b->width;
 
     if (b->mixed) {
-        oqt__turn_columns(y, b->x, b->w + which * d2 * d2 * b->width, d2, bonds, b->width);
+        oqt__turn_columns(y, b->x, w, d2, bonds, b->width);
     } else if (d2 <= 16) {
         memset(y, 0, d2 * len * sizeof *y);
         for (size_t a = 0; a < d2; a++)
-            oqt__add_rows(y + a * len, b->w + (which * d2 + a) * d2, b->x, len, d2, len);
+            oqt__add_rows(y + a * len, w + a * d2, b->x, len, d2, len);
     } else {
-        oqt__gemm(false, false, d2, len, d2, 1.0, b->w + which * d2 * d2, d2, b->x, len, 0.0, y, len);
+        oqt__gemm(false, false, d2, len, d2, 1.0, w, d2, b->x, len, 0.0, y, len);
+    }
+}
+
+/* What controls that are not real add to the turned columns of a block, in the first step of a row. */
+static void add_cross(double *y, const oqt_dynamics *dyn, const block *b, size_t bonds)
+{
+    size_t n = dyn->d * dyn->d * bonds;
+
+    for (size_t c = 0; c < b->n; c++)
+        if (dyn->sources.source[source_of(dyn, b, c)].next_complex)
+            for (size_t i = 0; i < n; i++)
+                y[i * b->width + c] += dyn->cross[dyn->order[b->first + c]][i];
+}
+
+/* Where controls changed traces before the k-th step of a row, the new ones count from here on. */
+static void new_traces(oqt_dynamics *dyn, const block *b, const double *y, size_t k, size_t bonds)
+{
+    size_t d2 = dyn->d * dyn->d;
+
+    for (size_t c = 0; c < b->n; c++) {
+        const oqt__source *source = dyn->sources.source + source_of(dyn, b, c);
+        size_t column = dyn->order[b->first + c];
+        double trace = 0.0, square = 0.0;
+
+        if (source->before[k] == OQT__TRACE_KEPT && source->after[k] == OQT__TRACE_KEPT)
+            continue;
+        for (size_t a = 0; a < d2; a++) {
+            double z = y[a * bonds * b->width + c];
+
+            trace += a % (dyn->d + 1) == 0 ? z : 0.0;
+            square += z * z;
+        }
+        dyn->trace0[column] = trace;
+        if (!source->real || !(sqrt(square) <= trace * (1.0 + 1e-12)))
+            dyn->limit[column] = INFINITY;
+        else if (isfinite(dyn->limit[column]))
+            dyn->limit[column] = trace;
     }
 }
 
@@ -470,11 +706,11 @@ static void watch_trace(const oqt_dynamics *dyn, block *b, size_t bonds)
     }
 }
 
-/* The states after a step in the system basis, from row 0 of the bonds. */
-static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t leave, size_t bonds)
+/* The states after the k-th step of a row in the system basis, from row 0 of the bonds. */
+static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t k, size_t bonds)
 {
     size_t d2 = dyn->d * dyn->d, stride = b->mixed ? b->width : 1;
-    const double *w = b->w + leave * d2 * d2 * stride;
+    const double *w = matrix(dyn, b, k, true);
 
     for (size_t c = 0; c < b->n; c++) {
         size_t column = dyn->order[b->first + c];
@@ -482,9 +718,11 @@ static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t l
 
         for (size_t a = 0; a < d2; a++) {
             out[a] = 0.0;
-            for (size_t k = 0; k < d2; k++)
-                out[a] += w[(a * d2 + k) * stride + (b->mixed ? c : 0)] * b->x[k * bonds * b->width + c];
+            for (size_t m = 0; m < d2; m++)
+                out[a] += w[(a * d2 + m) * stride + (b->mixed ? c : 0)] * b->x[m * bonds * b->width + c];
         }
+        if (dyn->varying && dyn->sources.source[source_of(dyn, b, c)].before[k + 1] != OQT__TRACE_KEPT)
+            continue;
         add_drift(&b->drift, fabs(trace_of(out, dyn->d) - dyn->trace0[column]));
         add_drift(&b->excess, norm_of(out, d2) - dyn->limit[column]);
     }
@@ -495,25 +733,92 @@ static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t l
 static void step_block(oqt_dynamics *dyn, block *b, double *y, size_t n, bool record, int n_threads)
 {
     size_t d2 = dyn->d * dyn->d;
-    bool alternates = oqt__stepper_alternates(&dyn->stepper);
 
+    if (dyn->varying && b->mixed)
+        interleave(dyn, b, n);
     for (size_t k = 0; k < n; k++) {
         uint64_t step = dyn->stats.n_steps + k;
-        size_t next = step == 0 ? ENTER : alternates && step % 2 == 0 ? NEXT_ODD : NEXT;
-        size_t leave = alternates && step % 2 == 1 ? LEAVE_ODD : LEAVE;
-        size_t after;
+        size_t bonds = oqt__stepper_bonds(&dyn->stepper, step), after;
 
-        turn(y, dyn, b, next, oqt__stepper_bonds(&dyn->stepper, step));
+        turn(y, dyn, b, matrix(dyn, b, k, false), bonds);
+        if (dyn->varying) {
+            if (k == 0)
+                add_cross(y, dyn, b, bonds);
+            new_traces(dyn, b, y, k, bonds);
+        }
         oqt__step_tensors(b->x, y, &dyn->stepper, step, dyn->factor + k * dyn->stepper.n_pt * d2, b->width,
                           n_threads);
         after = oqt__stepper_bonds_after(&dyn->stepper, step);
         watch_trace(dyn, b, after);
         if (record)
-            read_states(dyn->record + k * dyn->n_col * d2, dyn, b, leave, after);
+            read_states(dyn->record + k * dyn->n_col * d2, dyn, b, k, after);
         if (k + 1 == n)
-            read_states(dyn->rho, dyn, b, leave, after);
+            read_states(dyn->rho, dyn, b, k, after);
     }
 }
+
+/* ---- controls that mix the two real columns of a matrix ---- */
+
+/* out[a][l] = sum_c w[a][c] x[c][l] for the first n rows l of the bonds of one real column, times sign. */
+static void turn_column(double *out, const oqt_dynamics *dyn, const double *w, size_t column, size_t bonds,
+                        size_t n, double sign)
+{
+    size_t d2 = dyn->d * dyn->d, place = dyn->place[column];
+    const block *b = dyn->block;
+
+    while (b->first + b->n <= place)
+        b++;
+    memset(out, 0, d2 * n * sizeof *out);
+    for (size_t a = 0; a < d2; a++)
+        for (size_t c = 0; c < d2; c++)
+            for (size_t l = 0; l < n; l++)
+                out[a * n + l] +=
+                    sign * w[a * d2 + c] * b->x[(c * bonds + l) * b->width + (place - b->first)];
+}
+
+/* S = S1 + i S2 takes A + iB to S1 A - S2 B + i (S1 B + S2 A); here are the terms of S2 for the first turn of
+ * a row, from the states before it. */
+static void prepare_cross(oqt_dynamics *dyn)
+{
+    size_t bonds = oqt__stepper_bonds(&dyn->stepper, dyn->stats.n_steps);
+
+    for (size_t i = 0; i < dyn->n; i++) {
+        size_t a = dyn->first[i];
+        const oqt__source *source = dyn->sources.source + dyn->which[a];
+
+        if (!source->next_complex)
+            continue;
+        turn_column(dyn->cross[a], dyn, source->next_2, a + 1, bonds, bonds, -1.0);
+        turn_column(dyn->cross[a + 1], dyn, source->next_2, a, bonds, bonds, 1.0);
+    }
+}
+
+/* The same for the states after the last step of a row. */
+static void finish_states(oqt_dynamics *dyn, size_t n, bool record)
+{
+    size_t d2 = dyn->d * dyn->d, bonds = oqt__stepper_bonds_after(&dyn->stepper, dyn->stats.n_steps + n - 1);
+    double *last = dyn->record + (n - 1) * dyn->n_col * d2;
+
+    for (size_t i = 0; i < dyn->n; i++) {
+        size_t first = dyn->first[i];
+        const oqt__source *source = dyn->sources.source + dyn->which[first];
+
+        if (!source->leave_complex)
+            continue;
+        for (size_t side = 0; side < 2; side++) {
+            double *more = dyn->cross[first + side];
+
+            turn_column(more, dyn, source->leave_2, first + 1 - side, bonds, 1, side == 0 ? -1.0 : 1.0);
+            for (size_t a = 0; a < d2; a++) {
+                dyn->rho[(first + side) * d2 + a] += more[a];
+                if (record)
+                    last[(first + side) * d2 + a] += more[a];
+            }
+        }
+    }
+}
+
+/* ---- steps of all blocks ---- */
 
 /* n steps of all blocks, at most max_row. */
 static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
@@ -523,6 +828,8 @@ static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
     int n_threads = dyn->work * (double)n >= PARALLEL_WORK ? oqt__threads(dyn->n_threads, n_block) : 1;
 
     (void)n_threads; /* a serial build has no use for it */
+    if (dyn->varying)
+        prepare_cross(dyn);
     for (size_t e = 0; e < n_pt; e++)
         if (dyn->stepper.tensor[e].factors)
             oqt__pt_factors(dyn->factor + e * d2, n_pt * d2, dyn->stepper.tensor[e].pt, dyn->stats.n_steps, n,
@@ -540,11 +847,18 @@ static void step_blocks(oqt_dynamics *dyn, size_t n, bool record)
         add_drift(&dyn->stats.trace_drift, dyn->block[k].drift);
         add_drift(&dyn->stats.norm_excess, dyn->block[k].excess);
     }
+    if (dyn->varying)
+        finish_states(dyn, n, record);
     dyn->stats.n_steps += n;
 }
 
 static oqt_status check_reach(const oqt_dynamics *dyn, uint64_t n, oqt_error *err)
 {
+    if (n > dyn->n_parameter_steps || dyn->stats.n_steps > dyn->n_parameter_steps - n)
+        return oqt__fail(err, OQT_EINVAL,
+                         "parameters cover %llu steps; %llu were taken and %llu more asked for",
+                         (unsigned long long)dyn->n_parameter_steps, (unsigned long long)dyn->stats.n_steps,
+                         (unsigned long long)n);
     for (size_t e = 0; e < dyn->stepper.n_pt; e++) {
         size_t covered = dyn->stepper.tensor[e].pt->info.n_steps;
 
@@ -579,6 +893,9 @@ static oqt_status run(oqt_dynamics *dyn, uint64_t n, oqt_complex *rho, oqt_error
         size_t row = n - k < dyn->max_row ? (size_t)(n - k) : dyn->max_row;
 
         if ((st = oqt__progress(&dyn->progress, "dynamics", (double)k / (double)n, err)) != OQT_OK)
+            break;
+        if (dyn->varying &&
+            (st = oqt__sources_prepare(&dyn->sources, dyn->stats.n_steps, &row, err)) != OQT_OK)
             break;
         step_blocks(dyn, row, rho != NULL);
         for (size_t i = 0; rho && i < row; i++)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "linalg/linalg.h"
-#include "liouville/hermitian.h"
+#include "liouville/system_priv.h"
 
 /* As for systems: the superoperators of larger ones would not fit into any memory. */
 enum { MAX_DIMENSION = 1024 };
@@ -367,4 +367,25 @@ uint64_t oqt__control_next_complex(const oqt_control *control, uint64_t step, do
             found = (uint64_t)step_of(times->entry + k, start, dt);
     }
     return found;
+}
+
+oqt_status oqt__control_leg_rate(double *rate, const oqt_control *control, const double *o,
+                                 const oqt_complex *u, oqt_error *err)
+{
+    size_t d = control->d;
+    double sum = 0.0, one;
+
+    for (size_t by = 0; by < 2; by++)
+        for (size_t when = 0; when < 2; when++)
+            for (size_t i = 0; i < control->list[by][when].n; i++)
+                for (size_t part = 0; part < 2; part++) {
+                    const double *s = control->list[by][when].entry[i].s + part * d * d * d * d;
+                    oqt_status st = oqt__leg_rate_of(&one, s, o, u, d, err);
+
+                    if (st != OQT_OK)
+                        return st;
+                    sum += one;
+                }
+    *rate = sum;
+    return OQT_OK;
 }

@@ -26,6 +26,10 @@ bool oqt__control_is_real(const oqt_control *control);
 /** The first step >= `step` with a control of the COMPLEX kind; UINT64_MAX if there is none. */
 uint64_t oqt__control_next_complex(const oqt_control *control, uint64_t step, double start, double dt);
 
+/** Above 0 if some control leads from one leg of a coupling to another: as oqt__system_leg_rate. */
+oqt_status oqt__control_leg_rate(double *rate, const oqt_control *control, const double *o,
+                                 const oqt_complex *u, oqt_error *err);
+
 /** A copy, or NULL. */
 oqt_control *oqt__control_copy(const oqt_control *control);
 
