@@ -318,7 +318,7 @@ static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_thre
 
         if (st == OQT_OK)
             continue;
-#pragma omp critical(oqt_sources)
+#pragma omp critical
         if (p < failed) {
             failed = p;
             first = inner;
