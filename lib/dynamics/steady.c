@@ -14,6 +14,9 @@
 /* Steps that cost about as much as the work of the iteration on one of its vectors. */
 static const size_t STEPS_PER_VECTOR = 16;
 
+/* Propagators after one period differ by no more than this share of their largest element. */
+static const double PERIODIC = 1e-9;
+
 /* A step from which on every leg factor is that of the limit. */
 static const uint64_t LATE = (uint64_t)1 << 63;
 
@@ -22,7 +25,7 @@ typedef struct {
     size_t d, bonds;
     size_t n;             /* steps of the period: n_period, or twice as many              */
     double *next;         /* n x d^4: matrix of the system before each step               */
-    double *half;         /* n_period x d^4: propagators over half a step                 */
+    double *half;         /* n_period x 2 x d^4: propagators of the halves of a step      */
     double *leave;        /* 2 x d^4: that after a step, and scratch                      */
     double *y;            /* scratch of an augmented state                                */
     oqt_complex *factors; /* n_pt x d^2                                                   */
@@ -65,32 +68,66 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
                 err, OQT_EINVAL,
                 "process tensor %zu covers %zu steps, but a stationary state needs one without end", e,
                 pts[e]->info.n_steps);
+    if (!isfinite(opt->start_time))
+        return oqt__fail(err, OQT_EINVAL, "start time must be finite, got %g", opt->start_time);
+    for (size_t k = 0; k < n_period; k++) {
+        if (oqt_system_n_parameters(systems[k]) > 0)
+            return oqt__fail(err, OQT_EINVAL,
+                             "system %zu has parameters, which a stationary state has none of", k);
+        if ((st = oqt__check_propagation(systems[k], NULL, opt->propagation, err)) != OQT_OK)
+            return st;
+    }
     return oqt__check_tensors(n_pt, pts, n_period, systems, err);
+}
+
+/* Both halves of step k of the period. For one that depends on time, step n_period has to be as step 0. */
+static oqt_status fill_half(period *p, size_t k, size_t n_period, const oqt_system *const *systems, double dt,
+                            const oqt_steady_options *opt, oqt__halves_ws *ws, oqt_error *err)
+{
+    size_t d4 = p->d * p->d * p->d * p->d;
+    double *half = p->half + 2 * k * d4, *again = p->next; /* not filled yet */
+    double largest = 0.0, difference = 0.0;
+    oqt_status st;
+
+    if (oqt_system_is_constant(systems[k]) && k > 0 && systems[k] == systems[k - 1]) {
+        memcpy(half, half - 2 * d4, 2 * d4 * sizeof *half);
+        return OQT_OK;
+    }
+    st = oqt__system_halves(half, systems[k], opt->start_time, dt, k, NULL, opt->propagation, ws, err);
+    if (st != OQT_OK || k > 0 || oqt_system_is_constant(systems[0]))
+        return st;
+    st =
+        oqt__system_halves(again, systems[0], opt->start_time, dt, n_period, NULL, opt->propagation, ws, err);
+    for (size_t i = 0; i < 2 * d4 && st == OQT_OK; i++) {
+        largest = fmax(largest, fabs(half[i]));
+        difference = fmax(difference, fabs(half[i] - again[i]));
+    }
+    if (st == OQT_OK && !(difference <= PERIODIC * largest))
+        return oqt__fail(
+            err, OQT_EINVAL,
+            "the system does not have a period of %zu steps: its propagators differ by %.1e after it",
+            n_period, difference);
+    return st;
 }
 
 /* The matrices of the system for every step of the period. */
 static oqt_status fill_turns(period *p, size_t n_period, const oqt_system *const *systems, double dt,
-                             oqt_error *err)
+                             const oqt_steady_options *opt, oqt_error *err)
 {
     size_t d4 = p->d * p->d * p->d * p->d;
+    oqt__halves_ws ws = {0};
+    oqt_status st = oqt__halves_ws_init(&ws, n_period, systems, err);
 
-    for (size_t k = 0; k < n_period; k++) {
-        oqt_status st = OQT_OK;
-
-        if (k > 0 && systems[k] == systems[k - 1])
-            memcpy(p->half + k * d4, p->half + (k - 1) * d4, d4 * sizeof *p->half);
-        else
-            st = oqt__system_propagator(p->half + k * d4, systems[k], 0.5 * dt, err);
-        if (st != OQT_OK)
-            return st;
-    }
-    for (size_t k = 0; k < p->n; k++) { /* the step before the first is the last */
+    for (size_t k = 0; k < n_period && st == OQT_OK; k++)
+        st = fill_half(p, k, n_period, systems, dt, opt, &ws, err);
+    oqt__halves_ws_release(&ws);
+    for (size_t k = 0; k < p->n && st == OQT_OK; k++) { /* the step before the first is the last */
         size_t before = (k + p->n - 1) % p->n;
 
-        oqt__turn_next(p->next + k * d4, p->leave, &p->stepper, before, p->half + before % n_period * d4,
-                       p->half + k % n_period * d4);
+        oqt__turn_next(p->next + k * d4, p->leave, &p->stepper, before,
+                       p->half + (2 * (before % n_period) + 1) * d4, p->half + 2 * (k % n_period) * d4);
     }
-    return OQT_OK;
+    return st;
 }
 
 static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, size_t n_period,
@@ -110,15 +147,15 @@ static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, 
         (st = oqt__stepper_largest(&p->bonds, &p->stepper, err)) != OQT_OK)
         return st;
     p->n = oqt__stepper_alternates(&p->stepper) && n_period % 2 == 1 ? 2 * n_period : n_period;
-    if (!oqt__mul_size(&len, p->bonds, d2) || !oqt__mul_size(&turns, p->n, d4))
+    if (!oqt__mul_size(&len, p->bonds, d2) || !oqt__mul_size(&turns, 2 * p->n, d4))
         return oqt__fail(err, OQT_ERANGE, "period of %zu steps with bond %zu is too large", n_period,
                          p->bonds);
     if ((st = oqt__lapack_size(len, "an augmented state", err)) != OQT_OK)
         return st;
     for (size_t e = 0; e < n_pt; e++)
         n_tail = pts[e]->n_tail > n_tail ? pts[e]->n_tail : n_tail;
-    p->next = oqt__doubles(turns);
-    p->half = oqt__doubles(n_period * d4);
+    p->next = oqt__doubles(turns); /* twice as many as steps: scratch of fill_half */
+    p->half = oqt__doubles(2 * n_period * d4);
     p->y = oqt__doubles(len);
     p->leave = oqt__doubles(2 * d4);
     p->factors = oqt__calloc(n_pt * d2, sizeof *p->factors);
@@ -128,7 +165,7 @@ static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, 
     for (size_t e = 0; e < n_pt && st == OQT_OK; e++)
         oqt__pt_factors(p->factors + e * d2, d2, pts[e], LATE, 1, scratch);
     oqt__free(scratch);
-    return st != OQT_OK ? st : fill_turns(p, n_period, systems, n_pt > 0 ? pts[0]->dt : opt->dt, err);
+    return st != OQT_OK ? st : fill_turns(p, n_period, systems, n_pt > 0 ? pts[0]->dt : opt->dt, opt, err);
 }
 
 /* x after step k from x before it, both in the eigenbasis of the coupling that acted last. out is not x. */
@@ -165,7 +202,7 @@ static void read_period(oqt_complex *rho, period *p, size_t n_period, double *x,
         size_t before = (k + p->n - 1) % p->n;
         double *swap;
 
-        oqt__turn_leave(p->leave, &p->stepper, before, p->half + before % n_period * d2 * d2);
+        oqt__turn_leave(p->leave, &p->stepper, before, p->half + (2 * (before % n_period) + 1) * d2 * d2);
         for (size_t a = 0; a < d2; a++) {
             state[a] = 0.0;
             for (size_t c = 0; c < d2; c++)

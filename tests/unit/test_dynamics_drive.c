@@ -567,6 +567,93 @@ START_TEST(results_do_not_depend_on_the_number_of_threads)
 }
 END_TEST
 
+/* ---- periods ---- */
+
+static int periodic(double *value, double t, void *ctx)
+{
+    *value = 0.8 * cos(t * *(double *)ctx);
+    return 0;
+}
+
+/* Twelve steps of 0.1: where a long run with the same drive ends, in each of them. */
+START_TEST(a_periodic_drive_has_a_periodic_state)
+{
+    enum { PERIOD = 12, LONG = 3600 };
+    double frequency = 6.283185307179586 / 1.2;
+    static oqt_complex rho[(LONG + PERIOD + 1) * 4];
+    oqt_complex h[4], state[PERIOD * 4];
+    oqt_pt *pts[2] = {make_pt(0.1, 4.0, 0.3, 0.1, 0, half_z, 1e-4),
+                      make_pt(0.1, 3.0, 0.3, 0.1, 0, sigma_x, 1e-2)};
+    oqt_system *system, *systems[PERIOD];
+    oqt_error err = {0};
+
+    scale_complex(h, 0.3, sigma_z, 4);
+    system = new_system(2, h);
+    ASSERT_OK(oqt_system_add_drive(system, periodic, &frequency, sigma_x, &err), err);
+    ASSERT_OK(oqt_system_add_dissipator(system, 0.1, sigma_minus, &err), err);
+    for (size_t k = 0; k < PERIOD; k++)
+        systems[k] = system;
+    for (size_t n_pt = 1; n_pt <= 2; n_pt++) {
+        oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
+        oqt_steady_options steady = OQT_STEADY_OPTIONS_INIT;
+
+        opt.start_time = steady.start_time = 0.37;
+        ASSERT_OK(oqt_steady_state(state, NULL, n_pt, (const oqt_pt *const *)pts, PERIOD,
+                                   (const oqt_system *const *)systems, &steady, &err),
+                  err);
+        record(rho, n_pt, pts, 1, &system, up, &opt, LONG + PERIOD);
+        for (size_t k = 0; k < PERIOD; k++)
+            ck_assert_double_le(max_diff_complex(state + 4 * k, rho + 4 * (LONG + k), 4), 1e-8);
+        ck_assert_double_ge(max_diff_complex(state, state + 4 * (PERIOD / 2), 4), 0.05);
+    }
+    ck_assert_int_eq(oqt_steady_state(state, NULL, 1, (const oqt_pt *const *)pts, PERIOD - 1,
+                                      (const oqt_system *const *)systems, NULL, &err),
+                     OQT_EINVAL);
+    ck_assert_msg(strstr(err.text, "period") != NULL, "%s", err.text);
+    oqt_pt_destroy(pts[0]);
+    oqt_pt_destroy(pts[1]);
+    oqt_system_destroy(system);
+}
+END_TEST
+
+/* ---- process tensors for a driven system ---- */
+
+/* A drive along the coupling never changes legs, and has a closed form; one across it does. */
+START_TEST(process_tensors_know_which_drives_commute)
+{
+    double p[3] = {1.3, 0.5, 0.3};
+    oqt_bath *bath = test_bath_create(&case_a.bath[0]);
+    const oqt_complex *along[2] = {sigma_z, sigma_x};
+    oqt_complex rho[2][11 * 4], y_plus[4] = {{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}};
+    oqt_error err;
+
+    for (int i = 0; i < 2; i++) {
+        oqt_system *system = new_system(2, zero);
+        oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+        oqt_dynamics_options run = OQT_DYNAMICS_OPTIONS_INIT;
+        oqt_pt_info info;
+        oqt_pt *pt = NULL;
+
+        run.start_time = opt.start_time = -0.2;
+        ASSERT_OK(oqt_system_add_drive(system, pulse, p, along[i], &err), err);
+        opt.system = system;
+        ck_assert_int_eq(oqt_pt_create(&pt, bath, 2, half_z, 0.1, &opt, &err), OQT_EINVAL);
+        opt.n_steps = 10;
+        ASSERT_OK(oqt_pt_create(&pt, bath, 2, half_z, 0.1, &opt, &err), err);
+        oqt_pt_get_info(&info, pt);
+        ck_assert_int_eq(info.method, i ? OQT_PT_UNIFORM : OQT_PT_DEPHASING);
+        record(rho[0], 1, &pt, 1, &system, y_plus, &run, 10);
+        oqt_pt_destroy(pt);
+        pt = make_pt(0.3, 5.0, 0.2, 0.1, 10, half_z, 1e-10);
+        record(rho[1], 1, &pt, 1, &system, y_plus, &run, 10);
+        oqt_pt_destroy(pt);
+        ck_assert_double_le(max_diff_complex(rho[0], rho[1], 11 * 4), i ? 1e-4 : 1e-8);
+        oqt_system_destroy(system);
+    }
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 /* ---- traces ---- */
 
 START_TEST(controls_that_change_the_trace_are_no_drift)
@@ -778,6 +865,8 @@ int main(void)
     tcase_add_test(t, steps_converge_with_the_order_of_the_scheme);
     tcase_add_test(t, start_time_shifts_the_clock);
     tcase_add_test(t, results_do_not_depend_on_the_number_of_threads);
+    tcase_add_test(t, a_periodic_drive_has_a_periodic_state);
+    tcase_add_test(t, process_tensors_know_which_drives_commute);
     tcase_add_test(t, controls_that_change_the_trace_are_no_drift);
     tcase_add_test(t, a_failing_callback_leaves_the_steps_before_it);
     tcase_add_test(t, bad_arguments_are_named);
