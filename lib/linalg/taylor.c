@@ -10,6 +10,13 @@
 #include <math.h>
 #include <string.h>
 
+/* Inlined into the clones for wider vectors, and with n known where it is 4. */
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
 /* From this size on BLAS is faster than the loops here. */
 enum { LOOPS_BELOW = 16 };
 
@@ -50,25 +57,64 @@ static const double p18[5][5] = {
 
 /* ---- products ---- */
 
-/* Inlined into clones for wider vectors, with n known where it is 4. */
-static inline void product(double *restrict c, const double *a, const double *b, size_t n)
+/* A row of a 4 x 4 matrix. Without an alignment of its own, so that it may stand for doubles anywhere. */
+typedef double lanes __attribute__((vector_size(32), aligned(8), may_alias));
+
+INLINE void product_lanes(double *c, const double *a, const double *b)
 {
-    if (n >= LOOPS_BELOW) {
+    const lanes *row = (const lanes *)b;
+    lanes b0 = row[0], b1 = row[1], b2 = row[2], b3 = row[3];
+
+    for (size_t i = 0; i < 4; i++)
+        ((lanes *)c)[i] = a[4 * i] * b0 + a[4 * i + 1] * b1 + a[4 * i + 2] * b2 + a[4 * i + 3] * b3;
+}
+
+/* Columns four at a time; the last four overlap with those before. */
+INLINE void product(double *restrict c, const double *a, const double *b, size_t n)
+{
+    if (n == 4) {
+        product_lanes(c, a, b);
+    } else if (n == 1) {
+        c[0] = a[0] * b[0];
+    } else if (n < 4 || n >= LOOPS_BELOW) {
         oqt__gemm(false, false, n, n, n, 1.0, a, n, b, n, 0.0, c, n);
-        return;
+    } else {
+        for (size_t start = 0; start < n; start += 4) {
+            size_t j = start + 4 <= n ? start : n - 4;
+
+            for (size_t i = 0; i < n; i++) {
+                lanes sum = a[i * n] * *(const lanes *)(b + j);
+
+                for (size_t k = 1; k < n; k++)
+                    sum += a[i * n + k] * *(const lanes *)(b + k * n + j);
+                *(lanes *)(c + i * n + j) = sum;
+            }
+        }
     }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++)
-            c[i * n + j] = a[i * n] * b[j];
-        for (size_t k = 1; k < n; k++)
-            for (size_t j = 0; j < n; j++)
-                c[i * n + j] += a[i * n + k] * b[k * n + j];
+}
+
+/* The diagonal goes in with whole rows: an element stored by itself would stall the next load of its row. */
+INLINE void combine_lanes(double *out, const double *c, size_t n_powers, double *const *p)
+{
+    const lanes one[4] = {
+        {1.0, 0.0, 0.0, 0.0}, {0.0, 1.0, 0.0, 0.0}, {0.0, 0.0, 1.0, 0.0}, {0.0, 0.0, 0.0, 1.0}};
+
+    for (size_t i = 0; i < 4; i++) {
+        lanes sum = c[0] * one[i];
+
+        for (size_t k = 0; k < n_powers; k++)
+            sum += c[k + 1] * ((const lanes *)p[k])[i];
+        ((lanes *)out)[i] = sum;
     }
 }
 
 /* out = c0 + c1 p[0] + c2 p[1] + .. */
-static inline void combine(double *restrict out, const double *c, size_t n_powers, double *const *p, size_t n)
+INLINE void combine(double *restrict out, const double *c, size_t n_powers, double *const *p, size_t n)
 {
+    if (n == 4) {
+        combine_lanes(out, c, n_powers, p);
+        return;
+    }
     for (size_t i = 0; i < n * n; i++) {
         double sum = c[1] * p[0][i];
 
@@ -80,7 +126,7 @@ static inline void combine(double *restrict out, const double *c, size_t n_power
         out[i * n + i] += c[0];
 }
 
-static inline void add(double *restrict out, const double *a, size_t n)
+INLINE void add(double *restrict out, const double *a, size_t n)
 {
     for (size_t i = 0; i < n * n; i++)
         out[i] += a[i];
@@ -88,7 +134,7 @@ static inline void add(double *restrict out, const double *a, size_t n)
 
 /* ---- polynomials: p[0] is A; p[1], .. and the others are scratch; returns where the result is ---- */
 
-static inline double *degree_2_or_4(double **p, double *t, int degree, size_t n)
+INLINE double *degree_2_or_4(double **p, double *t, int degree, size_t n)
 {
     static const double low[] = {1.0, 1.0, 0.5}, high[] = {0.5, 1.0 / 6.0, 1.0 / 24.0};
 
@@ -100,13 +146,12 @@ static inline double *degree_2_or_4(double **p, double *t, int degree, size_t n)
     /* 1 + A + A2 (1/2 + A/6 + A2/24) */
     combine(t, high, 2, p, n);
     product(p[2], p[1], t, n);
-    add(p[2], p[0], n);
-    for (size_t i = 0; i < n; i++)
-        p[2][i * n + i] += 1.0;
-    return p[2];
+    combine(t, low, 1, p, n);
+    add(t, p[2], n);
+    return t;
 }
 
-static inline double *degree_8(double **p, double *s, double *t, size_t n)
+INLINE double *degree_8(double **p, double *s, double *t, size_t n)
 {
     const double inner[] = {0.0, x1, x2}, factor[] = {x4, x5, x6, x7}, rest[] = {1.0, 1.0, y2};
 
@@ -123,7 +168,7 @@ static inline double *degree_8(double **p, double *s, double *t, size_t n)
 }
 
 /* B0 + (B1 + A6) A6, A6 = B2 + B3^2 */
-static inline double *degree_12(double **p, double *s, double *t, size_t n)
+INLINE double *degree_12(double **p, double *s, double *t, size_t n)
 {
     product(p[1], p[0], p[0], n);
     product(p[2], p[1], p[0], n);
@@ -140,7 +185,7 @@ static inline double *degree_12(double **p, double *s, double *t, size_t n)
 }
 
 /* B1 + (B2 + A9) A9, A9 = B0 B4 + B3 */
-static inline double *degree_18(double **p, double *s, double *t, size_t n)
+INLINE double *degree_18(double **p, double *s, double *t, size_t n)
 {
     double *a9 = p[4];
 
@@ -161,7 +206,7 @@ static inline double *degree_18(double **p, double *s, double *t, size_t n)
 }
 
 /* Largest row sum of |a|, as good as the 1-norm here; NaN or infinite if an element is. */
-static inline double norm(const double *a, size_t n)
+INLINE double norm(const double *a, size_t n)
 {
     double largest = 0.0;
 
@@ -178,7 +223,7 @@ static inline double norm(const double *a, size_t n)
     return largest;
 }
 
-static inline bool exponential(double *out, const double *a, size_t n, double *ws)
+INLINE bool exponential(double *out, const double *a, size_t n, double *ws)
 {
     double *p[5] = {ws, ws + n * n, ws + 2 * n * n, ws + 3 * n * n, ws + 4 * n * n};
     double *s = ws + 5 * n * n, *t = ws + 6 * n * n, *x;
