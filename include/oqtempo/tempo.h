@@ -11,6 +11,7 @@
 #define OQT_TEMPO_H
 
 #include <oqtempo/bath.h>
+#include <oqtempo/control.h>
 #include <oqtempo/liouville.h>
 
 OQT_BEGIN_DECLS
@@ -32,13 +33,17 @@ typedef struct {
     oqt_split split;               /* order of baths whose couplings do not commute                       */
     int n_threads;                 /* of the integrals over the baths; 0: OpenMP's default                */
     oqt_progress progress;
+    double start_time;           /* t_0 of a system that depends on time and of controls given by a time    */
+    oqt_propagation propagation; /* of a system that depends on time                                        */
+    const oqt_control *control;  /* NULL: none; copied                                                      */
+    const double *parameters;    /* NULL, or rows of parameters, 2 n and 2 n + 1 for the halves of step n;
+                                    borrowed until the run is destroyed                                     */
+    uint64_t n_parameter_steps;  /* steps that the rows of parameters cover                                 */
 } oqt_tempo_options;
 #define OQT_TEMPO_OPTIONS_INIT                                                                               \
     {                                                                                                        \
-        sizeof(oqt_tempo_options), 1e-6, 0, 0, 0.0, OQT_SPLIT_SYMMETRIC, 0,                                  \
-        {                                                                                                    \
-            NULL, NULL                                                                                       \
-        }                                                                                                    \
+        sizeof(oqt_tempo_options), 1e-6, 0, 0, 0.0, OQT_SPLIT_SYMMETRIC, 0, {NULL, NULL}, 0.0,               \
+            OQT_PROPAGATE_MAGNUS, NULL, NULL, 0                                                              \
     }
 
 /** Figures of a run so far. */
@@ -49,9 +54,9 @@ typedef struct {
     double discarded_weight; /* sum over all truncations of squares of dropped singular values, each relative
                                 to the largest of its bond                                                */
     int limit_hit;           /* 1 if max_bond cut above epsrel                                              */
-    double trace_drift;      /* largest |tr rho - tr rho_0| over the steps taken                            */
-    uint64_t n_svd;          /* singular value decompositions                                               */
-    double flops;            /* floating-point operations of products and decompositions, about             */
+    double trace_drift; /* largest |tr rho - tr rho_0| over the steps taken, less what controls do to it */
+    uint64_t n_svd;     /* singular value decompositions                                               */
+    double flops;       /* floating-point operations of products and decompositions, about             */
 } oqt_tempo_stats;
 
 /**
@@ -67,7 +72,8 @@ typedef struct {
  * @param[in]  opt        NULL for defaults
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE or OQT_ECONV
  *
- * Baths next to each other in the list whose couplings commute act at once, at the cost of one.
+ * Baths next to each other in the list whose couplings commute act at once, at the cost of one. A state that
+ * is not Hermitian, at first or by a control, is two real columns: the cost of a larger system leg only.
  */
 OQT_API oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *const *baths,
                                     const oqt_complex *couplings, const oqt_system *system,
@@ -80,7 +86,8 @@ OQT_API void oqt_tempo_destroy(oqt_tempo *tempo);
 /**
  * Take n steps.
  *
- * @return OQT_OK, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK (from a bath), or OQT_ECANCELED
+ * @return OQT_OK, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK, OQT_EINVAL (beyond the
+ *         steps that have parameters), or OQT_ECANCELED
  *
  * Progress is reported before each step. On failure the run stands after the last complete step, and may go
  * on. Cost of a step: about 150 bond^3 flops for each slot remembered of a two-level system. Memory: twice

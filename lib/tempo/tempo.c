@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "liouville/hermitian.h"
 #include "tempo/tempo_priv.h"
 
 struct oqt_tempo {
@@ -15,13 +14,12 @@ struct oqt_tempo {
     oqt_split split;
     int n_threads;
     oqt_progress progress;
-    double *half;  /* d^2 x d^2: half a step of the system                                   */
-    double *leave; /* d^2 x d^2: from the legs of the last slot to after the step             */
-    double *turn;  /* (n_col d^2)^2, and two scratch matrices of d^2 x d^2 behind             */
+    oqt__between between;
     oqt__train train, next;
     oqt__row_ws ws;
-    double *rho, *trace0; /* n_col x d^2; n_col                                                 */
-    double *sum;          /* scratch of oqt__train_close                                      */
+    double *rho;    /* n_col x d^2                                           */
+    double *trace0; /* n_col: what the traces should be                      */
+    double *sum;    /* scratch of oqt__train_close                           */
     size_t sum_len;
     oqt_tempo_stats stats;
 };
@@ -34,9 +32,7 @@ void oqt_tempo_destroy(oqt_tempo *tempo)
     oqt__train_release(&tempo->train);
     oqt__train_release(&tempo->next);
     oqt__row_ws_release(&tempo->ws);
-    oqt__free(tempo->half);
-    oqt__free(tempo->leave);
-    oqt__free(tempo->turn);
+    oqt__between_release(&tempo->between);
     oqt__free(tempo->rho);
     oqt__free(tempo->trace0);
     oqt__free(tempo->sum);
@@ -62,6 +58,8 @@ static oqt_status check_options(const oqt_tempo_options *opt, double dt, oqt_err
                          "an added correlation time needs a memory that ends after some steps");
     if (opt->split != OQT_SPLIT_SYMMETRIC && opt->split != OQT_SPLIT_LIST)
         return oqt__fail(err, OQT_EINVAL, "unknown order of baths %d", (int)opt->split);
+    if (!isfinite(opt->start_time))
+        return oqt__fail(err, OQT_EINVAL, "start time must be finite, got %g", opt->start_time);
     if (opt->n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
     return OQT_OK;
@@ -99,23 +97,51 @@ static double trace_of(const double *rho, size_t d)
     return sum;
 }
 
-static oqt_status fill(oqt_tempo *tp, const oqt_system *system, const oqt_complex *initial, oqt_error *err)
+/* Changes of the traces of x by a control, added to change. */
+static void add_trace_change(double *change, const double *control, const double *x, const oqt_tempo *tp)
+{
+    size_t d2 = tp->d * tp->d, n_x = tp->n_col * d2;
+
+    for (size_t c = 0; c < tp->n_col; c++) {
+        double sum = 0.0;
+
+        for (size_t i = 0; i < tp->d; i++)
+            for (size_t k = 0; k < n_x; k++)
+                sum += control[(c * d2 + i * tp->d + i) * n_x + k] * x[k];
+        change[c] += sum - trace_of(x + c * d2, tp->d);
+    }
+}
+
+static oqt_status fill(oqt_tempo *tp, const oqt_system *system, const oqt_complex *initial,
+                       const oqt_tempo_options *opt, oqt_error *err)
 {
     size_t d2 = tp->d * tp->d, n_x;
+    double *rho;
+    oqt_status st;
 
-    tp->n_col = oqt__hermiticity_defect(initial, tp->d) > 1e-14 ? 2 : 1;
+    tp->n_col =
+        oqt__hermiticity_defect(initial, tp->d) > 1e-14 || !oqt__control_is_real(opt->control) ? 2 : 1;
     n_x = tp->n_col * d2;
-    tp->half = oqt__doubles(d2 * d2);
-    tp->leave = oqt__doubles(d2 * d2);
-    tp->turn = oqt__doubles(n_x * n_x + 2 * d2 * d2);
+    tp->between = (oqt__between){.d = tp->d,
+                                 .n_col = tp->n_col,
+                                 .start = opt->start_time,
+                                 .dt = tp->dt,
+                                 .how = opt->propagation,
+                                 .parameters = opt->parameters,
+                                 .n_parameter_steps = opt->n_parameter_steps};
     tp->rho = oqt__doubles(n_x);
     tp->trace0 = oqt__doubles(tp->n_col);
-    if (!tp->half || !tp->leave || !tp->turn || !tp->rho || !tp->trace0)
+    if (!tp->rho || !tp->trace0)
         return oqt__no_memory(err, "a run");
-    oqt__herm_from_matrix(tp->rho, tp->n_col == 2 ? tp->rho + d2 : NULL, initial, tp->d);
+    if ((st = oqt__between_init(&tp->between, system, opt->control, err)) != OQT_OK ||
+        (st = oqt__between_start(&tp->between, err)) != OQT_OK)
+        return st;
+    rho = tp->between.work;
+    oqt__herm_from_matrix(rho, tp->n_col == 2 ? rho + d2 : NULL, initial, tp->d);
+    oqt__gemv(false, n_x, n_x, 1.0, tp->between.before, n_x, rho, 0.0, tp->rho);
     for (size_t c = 0; c < tp->n_col; c++)
         tp->trace0[c] = trace_of(tp->rho + c * d2, tp->d);
-    return oqt__system_propagator(tp->half, system, 0.5 * tp->dt, err);
+    return OQT_OK;
 }
 
 oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *const *baths,
@@ -135,8 +161,12 @@ oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *con
         return oqt__fail(err, OQT_EINVAL, "system, initial state, or baths with their couplings are missing");
     d = oqt_system_dimension(system);
     if ((st = check_options(opt, dt, err)) != OQT_OK ||
-        (st = check_matrices(n_baths, baths, couplings, d, initial, err)) != OQT_OK)
+        (st = check_matrices(n_baths, baths, couplings, d, initial, err)) != OQT_OK ||
+        (st = oqt__check_propagation(system, opt->parameters, opt->propagation, err)) != OQT_OK)
         return st;
+    if (opt->control && oqt_control_dimension(opt->control) != d)
+        return oqt__fail(err, OQT_EINVAL, "control has dimension %zu, the system %zu",
+                         oqt_control_dimension(opt->control), d);
     tp = oqt__calloc(1, sizeof *tp);
     if (!tp)
         return oqt__no_memory(err, "a run");
@@ -155,7 +185,7 @@ oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *con
     oqt__blas_enter(&guard);
     st = oqt__groups_create(&tp->group, &tp->n_group, d, n_baths, baths, couplings, err);
     if (st == OQT_OK)
-        st = fill(tp, system, initial, err);
+        st = fill(tp, system, initial, opt, err);
     oqt__blas_leave(&guard);
     if (st == OQT_OK)
         *out = tp;
@@ -164,64 +194,13 @@ oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *con
     return st;
 }
 
-/* ---- the system between slots ---- */
+/* ---- steps ---- */
 
 /* The group that acts at a place within a step. */
 static size_t group_at(const oqt_tempo *tp, uint64_t step, size_t place)
 {
     return tp->split == OQT_SPLIT_SYMMETRIC && step % 2 == 1 ? tp->n_group - 1 - place : place;
 }
-
-static void product(double *c, bool tb, const double *a, const double *b, size_t n)
-{
-    oqt__gemm(false, tb, n, n, n, 1.0, a, n, b, n, 0.0, c, n);
-}
-
-/* out = a from the left, R of the group from the left; out must not be a. */
-static void into_legs(double *out, const double *a, const oqt__group *g, size_t d2)
-{
-    if (g->rotation)
-        product(out, false, g->rotation, a, d2);
-    else
-        memcpy(out, a, d2 * d2 * sizeof *out);
-}
-
-/* out = a R^T. */
-static void out_of_legs(double *out, const double *a, const oqt__group *g, size_t d2)
-{
-    if (g->rotation)
-        product(out, true, a, g->rotation, d2);
-    else
-        memcpy(out, a, d2 * d2 * sizeof *out);
-}
-
-/* From the system before a slot to its legs: R U1 (U2 R_last^T) for the first slot of a step, R R_last^T for
- * another one; the same for all columns. */
-static void fill_turn(oqt_tempo *tp, uint64_t step, size_t place)
-{
-    size_t d2 = tp->d * tp->d, n_x = tp->n_col * d2;
-    double *one = tp->turn + n_x * n_x, *two = one + d2 * d2;
-    const oqt__group *g = &tp->group[group_at(tp, step, place)];
-
-    if (place == 0) {
-        if (step == 0)
-            memcpy(one, tp->half, d2 * d2 * sizeof *one);
-        else
-            product(one, false, tp->half, tp->leave, d2);
-    } else {
-        memset(two, 0, d2 * d2 * sizeof *two);
-        for (size_t i = 0; i < d2; i++)
-            two[i * d2 + i] = 1.0;
-        out_of_legs(one, two, &tp->group[group_at(tp, step, place - 1)], d2);
-    }
-    into_legs(two, one, g, d2);
-    memset(tp->turn, 0, n_x * n_x * sizeof *tp->turn);
-    for (size_t c = 0; c < tp->n_col; c++)
-        for (size_t i = 0; i < d2; i++)
-            memcpy(tp->turn + (c * d2 + i) * n_x + c * d2, two + i * d2, d2 * sizeof *two);
-}
-
-/* ---- steps ---- */
 
 static oqt_status reserve_sum(oqt_tempo *tp, oqt_error *err)
 {
@@ -250,38 +229,47 @@ static oqt_status make_step(oqt_tempo *tp, oqt_tempo_stats *stats, oqt_error *er
 
     for (size_t i = 0; i < tp->n_group && st == OQT_OK; i++)
         st = oqt__group_reserve(&tp->group[i], step + 1, tp->memory, tp->added, tp->dt, tp->n_threads, err);
+    if (st == OQT_OK)
+        st = oqt__between_step(&tp->between, step, err);
     for (size_t place = 0; place < tp->n_group && st == OQT_OK; place++) {
+        size_t which = group_at(tp, step, place);
         oqt__row row = {.group = tp->group,
-                        .which = group_at(tp, step, place),
+                        .which = which,
                         .step = step,
                         .memory = tp->memory,
-                        .turn = tp->turn,
+                        .turn = tp->between.turn,
                         .n_x = n_x,
                         .n_old = n_x,
                         .epsrel = tp->epsrel,
                         .max_bond = tp->max_bond};
 
-        fill_turn(tp, step, place);
+        if (place == 0)
+            oqt__between_enter(&tp->between, step, &tp->group[which]);
+        else
+            oqt__between_turn(&tp->between, &tp->group[which], &tp->group[group_at(tp, step, place - 1)]);
         st = oqt__row_apply(&tp->next, place == 0 ? &tp->train : &tp->next, &row, tp->rho, &tp->ws, stats,
                             err);
     }
     return st == OQT_OK ? reserve_sum(tp, err) : st;
 }
 
+/* The state and its trace, less what the controls did to it. */
 static void read_state(oqt_tempo *tp)
 {
-    size_t d2 = tp->d * tp->d;
+    size_t d2 = tp->d * tp->d, n_x = tp->n_col * d2;
     double *v = tp->sum, *scratch = tp->sum + tp->sum_len / 2;
 
+    add_trace_change(tp->trace0, tp->between.after, tp->rho, tp);
     oqt__train_close(v, scratch, &tp->train, tp->group);
+    oqt__gemv(false, n_x, n_x, 1.0, tp->between.close, n_x, v, 0.0, scratch);
     for (size_t c = 0; c < tp->n_col; c++) {
-        double *rho = tp->rho + c * d2, change;
+        double change = fabs(trace_of(scratch + c * d2, tp->d) - tp->trace0[c]);
 
-        oqt__gemv(false, d2, d2, 1.0, tp->leave, d2, v + c * d2, 0.0, rho);
-        change = fabs(trace_of(rho, tp->d) - tp->trace0[c]);
         if (!(change <= tp->stats.trace_drift)) /* a NaN stays */
             tp->stats.trace_drift = change;
     }
+    add_trace_change(tp->trace0, tp->between.before, scratch, tp);
+    oqt__gemv(false, n_x, n_x, 1.0, tp->between.leave, n_x, v, 0.0, tp->rho);
 }
 
 static oqt_status one_step(oqt_tempo *tp, oqt_error *err)
@@ -301,7 +289,7 @@ static oqt_status one_step(oqt_tempo *tp, oqt_error *err)
     if (stats.bond_dimension > stats.largest_bond)
         stats.largest_bond = stats.bond_dimension;
     tp->stats = stats;
-    out_of_legs(tp->leave, tp->half, &tp->group[last], tp->d * tp->d);
+    oqt__between_close(&tp->between, &tp->group[last]);
     read_state(tp);
     return OQT_OK;
 }

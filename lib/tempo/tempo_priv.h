@@ -10,6 +10,8 @@
 #include <oqtempo/tempo.h>
 
 #include "linalg/linalg.h"
+#include "liouville/control_priv.h"
+#include "liouville/hermitian.h"
 
 /** Baths whose couplings commute: one eigenbasis, one slot in each step. */
 typedef struct {
@@ -50,6 +52,46 @@ oqt_status oqt__group_reserve(oqt__group *g, uint64_t n_steps, size_t memory, do
 /** The numbers that multiply a site `separation` steps back, n_north x n_west x 4. scratch: for the end. */
 const double *oqt__group_factors(double *scratch, const oqt__group *g, uint64_t step, uint64_t separation,
                                  size_t memory);
+
+/** The system between slots: halves of steps, controls, turns into eigenbases. Matrices act on all real
+ * columns, n_x = n_col d^2 numbers. */
+typedef struct {
+    size_t d, n_col;
+    oqt_system *system;
+    oqt_control *control; /* or NULL */
+    double start, dt;
+    oqt_propagation how;
+    const double *parameters;
+    uint64_t n_parameter_steps;
+    oqt__halves_ws ws;
+    double *halves; /* 2 x d^4, of the step                                                       */
+    double *s;      /* 2 x d^4, a control                                                         */
+    double *turn;   /* n_x^2: from the system before a slot to its legs                           */
+    double *close;  /* n_x^2: from the legs of the last slot to the end of the step               */
+    double *leave;  /* n_x^2: the same with the controls before the record, for the step before   */
+    double *after;  /* n_x^2: controls after the record, before the step                          */
+    double *before; /* n_x^2: controls before the record, after the step                          */
+    double *work;   /* n_x^2                                                                      */
+} oqt__between;
+
+/** d, n_col, start, dt, how and the parameters are set, the rest is zero. system and control (or NULL) are
+ * copied. Release in any case. */
+oqt_status oqt__between_init(oqt__between *b, const oqt_system *system, const oqt_control *control,
+                             oqt_error *err);
+void oqt__between_release(oqt__between *b);
+
+/** Matrices of a step: halves, after and before. */
+oqt_status oqt__between_step(oqt__between *b, uint64_t step, oqt_error *err);
+
+/** turn, for the first slot of a step or for one after that of group `last`. */
+void oqt__between_enter(oqt__between *b, uint64_t step, const oqt__group *g);
+void oqt__between_turn(oqt__between *b, const oqt__group *g, const oqt__group *last);
+
+/** close and leave, when a step is done. */
+void oqt__between_close(oqt__between *b, const oqt__group *last);
+
+/** The control before the record of step 0, into before. */
+oqt_status oqt__between_start(oqt__between *b, oqt_error *err);
 
 /** One slot: left x leg x right. */
 typedef struct {
