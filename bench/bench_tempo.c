@@ -242,8 +242,9 @@ int main(int argc, char **argv)
     }
     if (optind < argc || s.n_steps < 10 || s.n_steps > MAX_STEPS || s.n_runs < 1 || s.n_runs > MAX_RUNS)
         usage();
-    for (double e = 1e-4; n == 0 || (n < 11 && e > 5e-10); e *= n % 2 ? 0.3 : 1.0 / 3.0)
-        epsrel[n++] = e;
+    if (n == 0)
+        for (double e = 1e-4; e > 5e-10; e *= n % 2 ? 0.3 : 1.0 / 3.0)
+            epsrel[n++] = e;
     for (size_t i = 0; i < n; i++)
         smallest = fmin(smallest, epsrel[i]);
 #ifdef OQT_HAVE_OPENBLAS
@@ -253,9 +254,9 @@ int main(int argc, char **argv)
     s.peak = fmax(dgemm_speed(256), dgemm_speed(512));
     printf("# oqtempo %s; alpha %g, dt %g, %zu steps, memory of %zu; dgemm on one thread: %.1f Gflop/s\n",
            oqt_version(), s.alpha, s.dt, s.n_steps, s.memory, 1e-9 * s.peak);
-    run(&out, &s, 0.03 * smallest);
+    run(&out, &s, 0.3 * smallest);
     memcpy(reference, out.rho, sizeof reference);
-    printf("# reference: epsrel %.1e, bond %zu, %.2f s\n", 0.03 * smallest, out.stats.largest_bond, out.cpu);
+    printf("# reference: epsrel %.1e, bond %zu, %.2f s\n", 0.3 * smallest, out.stats.largest_bond, out.cpu);
     if (tolerance > 0.0)
         printf("# from a process tensor of tolerance %.1e it differs by %.1e\n", tolerance,
                other_method(&s, reference, tolerance));
