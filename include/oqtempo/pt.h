@@ -231,6 +231,28 @@ OQT_API oqt_status oqt_pt_tensor(oqt_complex *out, const oqt_pt *pt, uint64_t st
  */
 OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64_t step, oqt_error *err);
 
+/** How far a process tensor is from what every one of them is; see oqt_pt_check. */
+typedef struct {
+    size_t n_not_finite; /* elements that are no numbers; the others are then 0                         */
+    double trace; /* largest |(f_a - 1) e_0|, by element, over steps and legs a = (i, i): how far the end
+                     of the product matters to what was before it, and the trace changes        */
+    double hermiticity; /* largest |f_(i,j) - conj f_(j,i)|, by element                                */
+    double growth;      /* by which the influence of a path that stays on its leg grows from step to step,
+                           the largest over the legs: of a uniform tensor the spectral radius of f_a, of a
+                           finite one |F|^(1/n_steps). 1 is exact: legs with i = j neither grow nor decay */
+} oqt_pt_defects;
+
+/**
+ * Whether a process tensor conserves the trace, takes Hermitian to Hermitian matrices, and has no path that
+ * grows.
+ *
+ * @return OQT_OK or OQT_ENOMEM
+ *
+ * Reads the tensor twice. Cost: 24 products of bond x bond matrices for each class of legs of a uniform
+ * tensor.
+ */
+OQT_API oqt_status oqt_pt_check(oqt_pt_defects *out, const oqt_pt *pt, oqt_error *err);
+
 /** Layouts of process-tensor files. */
 typedef enum {
     OQT_FILE_OQTEMPO = 0, /* our own: exact, checked when it is read, used without loading it          */

@@ -4,7 +4,8 @@
 check_json=$3
 example=$source/../../examples/spin-boson.yaml
 
-for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --help" "pt compress --help" "info --help"; do
+for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --help" "pt compress --help" "pt check --help" \
+  "pt convert --help" "info --help"; do
   # shellcheck disable=SC2086
   run $arguments
   expect_code 0
@@ -13,7 +14,7 @@ for arguments in --help "run --help" "pt --help" "pt build --help" "pt info --he
 done
 # What is not there yet is not announced.
 run --help
-check "help names a command that is missing" test -z "$(grep -E 'sweep|guess|convert|check' "$scratch/out")"
+check "help names a command that is missing" test -z "$(grep -E 'sweep|guess' "$scratch/out")"
 run --version
 expect_code 0
 expect_out "oqtempo "
@@ -35,8 +36,6 @@ usage() { # usage MESSAGE ARGUMENT ...
 usage 'unknown command "rnu"; did you mean "run"?' rnu
 usage 'the command "sweep" is not available in this version' sweep "$example"
 usage 'the command "guess" is not available in this version' guess "$example"
-usage 'pt convert is not available in this version' pt convert a b
-usage 'pt check is not available in this version' pt check a
 usage 'unknown command "bild" of "pt"; did you mean "build"?' pt bild
 usage 'expected oqtempo pt build' pt
 usage 'no input file' run
@@ -51,6 +50,11 @@ usage 'is named for two outputs' run "$example" -o x --report x
 usage 'expected oqtempo pt build FILE.yaml -o PT.h5' pt build "$example"
 usage 'expected -o with a name ending in .h5' pt build "$example" -o pt.tsv
 usage 'expected oqtempo pt info PT.h5' pt info
+usage 'expected oqtempo pt check PT.h5' pt check
+usage 'unexpected argument "b.h5"' pt check a.h5 b.h5
+usage 'expected oqtempo pt convert IN.h5 OUT.h5' pt convert a.h5
+usage 'expected an output with a name ending in .h5' pt convert a.h5 b.tsv
+usage 'option --format is "hdf5"; expected oqtempo or oqupy' pt convert a.h5 b.h5 --format hdf5
 usage 'expected oqtempo pt compress IN.h5 OUT.h5' pt compress a.h5
 usage 'expected an output with a name ending in .h5' pt compress a.h5 b.tsv --max-bond 5
 usage 'expected --tolerance or --max-bond' pt compress a.h5 b.h5

@@ -137,8 +137,53 @@ if [ "$hdf5" -eq 1 ]; then
   run run "$scratch/data/kept2.yaml"
   expect_code 0
   expect_out "# time.step: 0.05"
-  # A smaller one of either kind, which says how far it is from the first.
+  # What a file keeps of the errors, and what a check of it says.
   fact() { sed -n "s/^$1: //p" "$scratch/out"; }
+  sed 's/^method:.*/method: {accuracy: 0.01}/' "$example" >"$scratch/data/accurate.yaml"
+  run pt build "$scratch/data/accurate.yaml" -o "$scratch/data/exact.h5"
+  expect_code 0
+  cp "$scratch/out" "$scratch/built"
+  run pt info "$scratch/data/exact.h5"
+  check "pt info prints other facts than pt build" cmp -s "$scratch/built" "$scratch/out"
+  check "no estimate" awk "BEGIN { exit !($(fact error_estimate) > 0 && $(fact error_estimate) <= 0.01) }"
+  expect_out "accuracy: 0.01"
+  run pt check "$scratch/data/exact.h5"
+  expect_code 0
+  expect_no_error
+  for name in file not_finite trace hermiticity growth; do expect_out "$name: "; done
+  check "not all is good" test "$(grep -c good "$scratch/out")" -eq 5
+  run pt build "$example" -o "$scratch/data/finite.h5" --set method.name=pt-tempo
+  run pt info "$scratch/data/finite.h5"
+  check "no bond profile" grep -qE '^bonds: 0:1 5:[0-9]+ 10:[0-9]+ .* 95:[0-9]+ 100:1$' "$scratch/out"
+  run pt info "$scratch/data/exact.h5"
+  check "a bond profile of a uniform tensor" test -z "$(fact bonds)"
+  # A uniform tensor of slow noise that was made for few steps may grow beyond them.
+  run pt build "$example" -o "$scratch/data/short.h5" --set method.name=uniform --set method.tolerance=1e-4 \
+    --set baths.0.spectral_density.zeta=0.5 --set baths.0.spectral_density.alpha=0.1 --set time.steps=60
+  run pt check "$scratch/data/short.h5"
+  if grep -q '^growth: .*bad' "$scratch/out"; then expect_code 1; else expect_code 0; fi
+  # The same tensor in a file written anew; damage.
+  run pt convert "$scratch/data/exact.h5" "$scratch/data/again.h5"
+  expect_code 0
+  expect_no_error
+  check "convert changes a file of our own" cmp -s "$scratch/data/exact.h5" "$scratch/data/again.h5"
+  run pt convert "$scratch/data/finite.h5" "$scratch/data/finite.h5" --format=oqtempo
+  expect_code 0
+  run pt convert "$scratch/data/none.h5" "$scratch/data/again.h5"
+  expect_code 3
+  expect_error "$scratch/data/none.h5: "
+  run pt convert "$scratch/data/exact.h5" "$scratch/none/again.h5"
+  expect_code 3
+  expect_error "$scratch/none/again.h5: "
+  printf 'x' | dd of="$scratch/data/again.h5" bs=1 seek=15000 conv=notrunc 2>/dev/null
+  run pt check "$scratch/data/again.h5"
+  expect_code 1
+  expect_error "$scratch/data/again.h5: "
+  expect_error "altered"
+  expect_no_out
+  run pt check "$scratch/data/none.h5"
+  expect_code 3
+  # A smaller one of either kind, which says how far it is from the first.
   for method in uniform pt-tempo; do
     run pt build "$example" -o "$scratch/data/fine.h5" --set method.name=$method --set method.tolerance=1e-7
     expect_code 0
@@ -186,5 +231,17 @@ if [ "$hdf5" -eq 1 ]; then
   expect_error "$scratch/data/pt.h5: "
   run run "$scratch/data/kept.yaml"
   expect_code 3
+else
+  # Without HDF5 the program says so, and writes nothing.
+  run pt build "$example" -o "$scratch/data/pt.h5"
+  expect_code 1
+  expect_error "without HDF5"
+  expect_no_file "$scratch/data/pt.h5"
+  for command in info check "convert $scratch/data/pt.h5"; do
+    # shellcheck disable=SC2086
+    run pt $command "$scratch/data/pt.h5"
+    expect_code 1
+    expect_error "without HDF5"
+  done
 fi
 finish

@@ -10,14 +10,19 @@ static const char pt_help[] =
     "Usage: oqtempo pt build FILE.yaml -o PT.h5 [--report FILE] [--threads N] [--quiet] [--dry-run]\n"
     "                        [--set KEY=VALUE ...]\n"
     "       oqtempo pt info PT.h5\n"
+    "       oqtempo pt check PT.h5\n"
     "       oqtempo pt compress IN.h5 OUT.h5 [--tolerance X] [--max-bond N] [--threads N]\n"
+    "       oqtempo pt convert IN.h5 OUT.h5 [--format oqtempo|oqupy]\n"
     "\n"
     "build  makes the process tensor of the one bath of an input file and writes it; options as for\n"
     "       `oqtempo run`. An input file uses it as baths: [{process_tensor: PT.h5}].\n"
-    "info   prints what a file holds and its error estimates.\n"
+    "info   prints what a file holds, its error estimates and, of a finite tensor, bonds as step:bond.\n"
+    "check  reads all of a file and prints how far it is from a process tensor, a line for each property;\n"
+    "       exit code 1 if it is none.\n"
     "compress  writes the same process tensor with smaller bonds: states of a weight up to the tolerance "
     "are\n"
-    "       dropped, and more of them if there are more than N. At least one of the two must be given.\n";
+    "       dropped, and more of them if there are more than N. At least one of the two must be given.\n"
+    "convert  writes the same process tensor in our own format or that of OQuPy.\n";
 
 static int build(int argc, char **argv)
 {
@@ -46,27 +51,109 @@ static int build(int argc, char **argv)
     return code;
 }
 
-static int info(int argc, char **argv)
+/* The file of a command that takes one, and no options; NULL if help was asked for. */
+static int one_file(const char **path, int argc, char **argv)
 {
-    const char *path;
     bool help = false;
     size_t n;
     const struct option options[] = {{"--help", OPTION_FLAG, &help}, {NULL, OPTION_FLAG, NULL}};
-    oqt_pt *pt = NULL;
-    oqt_error err;
-    int code = options_parse(argc, argv, options, &path, 1, &n);
+    int code = options_parse(argc, argv, options, path, 1, &n);
 
     if (code)
         return code;
     if (help) {
+        *path = NULL;
         fputs(pt_help, stdout);
         return CLI_OK;
     }
-    if (n == 0)
-        return fail(CLI_INPUT, "expected oqtempo pt info PT.h5");
+    return n > 0 ? CLI_OK : fail(CLI_INPUT, "expected oqtempo pt %s PT.h5", argv[0]);
+}
+
+/* Some of the bonds of a finite tensor, at most POINTS + 1, as step:bond. */
+static int print_bonds(const oqt_pt *pt)
+{
+    enum { POINTS = 20 };
+    oqt_pt_info about;
+    size_t n, points;
+
+    oqt_pt_get_info(&about, pt);
+    n = about.n_steps;
+    if (n == SIZE_MAX)
+        return CLI_OK;
+    points = n < POINTS ? n : POINTS;
+    printf("bonds:");
+    for (size_t i = 0; i <= points; i++) {
+        size_t left, right, step = (size_t)((double)n * (double)i / (double)points);
+
+        if (oqt_pt_bonds(&left, &right, pt, step < n ? step : n - 1, NULL) == OQT_OK)
+            printf(" %zu:%zu", step, step < n ? left : right);
+    }
+    printf("\n");
+    return fflush(stdout) == 0 ? CLI_OK : fail(CLI_FILE, "standard output cannot be written");
+}
+
+static int info(int argc, char **argv)
+{
+    const char *path = NULL;
+    oqt_pt *pt = NULL;
+    oqt_error err;
+    int code = one_file(&path, argc, argv);
+
+    if (code || !path)
+        return code;
     if (oqt_pt_read(&pt, path, &err) != OQT_OK)
         return fail_at(exit_code_of(err.code), path, 0, 0, "%s", err.text);
     code = print_tensor(stdout, pt);
+    if (code == CLI_OK)
+        code = print_bonds(pt);
+    oqt_pt_destroy(pt);
+    return code;
+}
+
+/* A line of `pt check`; false if the number is above its limit or none. */
+static bool print_check(const char *name, double value, double limit)
+{
+    bool ok = value <= limit;
+
+    printf("%s: %.3g (%s, at most %g)\n", name, value, ok ? "good" : "bad", limit);
+    return ok;
+}
+
+/* Tensors that are built here are exact to rounding in all of these, if they are good for any number of
+ * steps. */
+static bool print_defects(const oqt_pt_defects *defects)
+{
+    bool ok = true;
+
+    ok &= print_check("not_finite", (double)defects->n_not_finite, 0.0);
+    ok &= print_check("trace", defects->trace, 1e-9);
+    ok &= print_check("hermiticity", defects->hermiticity, 1e-12);
+    ok &= print_check("growth", defects->growth - 1.0, 1e-9);
+    return ok;
+}
+
+/* What is wrong in a file is a result here, like what is wrong in a tensor. */
+static int check(int argc, char **argv)
+{
+    const char *path = NULL;
+    oqt_pt_defects defects;
+    oqt_pt *pt = NULL;
+    oqt_error err;
+    int code = one_file(&path, argc, argv);
+
+    if (code || !path)
+        return code;
+    if (oqt_pt_read(&pt, path, &err) != OQT_OK)
+        return fail_at(err.code == OQT_EFORMAT ? CLI_FAILED : exit_code_of(err.code), path, 0, 0, "%s",
+                       err.text);
+    if (oqt_pt_check(&defects, pt, &err) != OQT_OK) {
+        code = fail_at(exit_code_of(err.code), path, 0, 0, "%s", err.text);
+    } else {
+        printf("file: good\n");
+        code = print_defects(&defects) ? CLI_OK : CLI_FAILED;
+        if (fflush(stdout) != 0)
+            code = fail(CLI_FILE, "standard output cannot be written");
+    }
     oqt_pt_destroy(pt);
     return code;
 }
@@ -152,27 +239,72 @@ static int compress(int argc, char **argv)
     return code ? code : compress_file(&c, tolerance, max_bond);
 }
 
+static int convert_file(const char *const path[2], oqt_file_format format)
+{
+    oqt_pt *pt = NULL;
+    oqt_error err;
+    int code = CLI_OK;
+
+    if (oqt_pt_read(&pt, path[0], &err) != OQT_OK)
+        return fail_at(exit_code_of(err.code), path[0], 0, 0, "%s", err.text);
+    if (oqt_pt_write(pt, path[1], format, &err) != OQT_OK)
+        code = fail_at(exit_code_of(err.code), path[1], 0, 0, "%s", err.text);
+    oqt_pt_destroy(pt);
+    return code;
+}
+
+static int convert(int argc, char **argv)
+{
+    static const char *const formats[] = {"oqtempo", "oqupy", NULL};
+    static const oqt_file_format values[] = {OQT_FILE_OQTEMPO, OQT_FILE_OQUPY};
+    const char *path[2] = {NULL, NULL}, *format = NULL;
+    bool help = false;
+    size_t n, which;
+    const struct option options[] = {
+        {"--format", OPTION_TEXT, &format}, {"--help", OPTION_FLAG, &help}, {NULL, OPTION_FLAG, NULL}};
+    char quoted[QUOTED_SIZE];
+    int code = options_parse(argc, argv, options, path, 2, &n);
+
+    if (code)
+        return code;
+    if (help) {
+        fputs(pt_help, stdout);
+        return CLI_OK;
+    }
+    if (n < 2)
+        return fail(CLI_INPUT, "expected oqtempo pt convert IN.h5 OUT.h5");
+    which = format ? find_name(format, formats) : 0;
+    if (!formats[which])
+        return fail(CLI_INPUT, "option --format is %s; expected oqtempo or oqupy", quote(quoted, format));
+    if (table_format_of(path[1]) != TABLE_HDF5)
+        return fail(CLI_INPUT,
+                    "a process tensor is written as HDF5; expected an output with a name ending in .h5");
+    return convert_file(path, values[which]);
+}
+
 int command_pt(int argc, char **argv)
 {
-    static const char *const names[] = {"build", "info", "compress", NULL};
-    static const char *const planned[] = {"convert", "check", NULL};
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {
+        {"build", build}, {"info", info}, {"check", check}, {"compress", compress}, {"convert", convert}};
+    enum { N_COMMANDS = sizeof commands / sizeof *commands };
+    const char *names[N_COMMANDS + 1] = {NULL};
     struct text hint = {0};
     char quoted[QUOTED_SIZE];
 
     if (argc < 2)
-        return fail(CLI_INPUT, "expected oqtempo pt build, pt info or pt compress");
+        return fail(CLI_INPUT, "expected oqtempo pt build, info, check, compress or convert");
     if (strcmp(argv[1], "--help") == 0) {
         fputs(pt_help, stdout);
         return CLI_OK;
     }
-    if (strcmp(argv[1], "build") == 0)
-        return build(argc - 1, argv + 1);
-    if (strcmp(argv[1], "info") == 0)
-        return info(argc - 1, argv + 1);
-    if (strcmp(argv[1], "compress") == 0)
-        return compress(argc - 1, argv + 1);
-    if (planned[find_name(argv[1], planned)])
-        return fail(CLI_INPUT, "pt %s is not available in this version", argv[1]);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(argv[1], names[i]) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
     suggest(&hint, argv[1], names);
     fail(CLI_INPUT, "unknown command %s of \"pt\"%s", quote(quoted, argv[1]), hint.failed ? "" : hint.data);
     text_release(&hint);
