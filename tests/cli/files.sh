@@ -234,8 +234,8 @@ if [ "$hdf5" -eq 1 ]; then
 else
   # Without HDF5 the program says so, and writes nothing.
   run pt build "$example" -o "$scratch/data/pt.h5"
-  expect_code 1
-  expect_error "without HDF5"
+  expect_code 2
+  expect_error "no HDF5"
   expect_no_file "$scratch/data/pt.h5"
   for command in info check "convert $scratch/data/pt.h5"; do
     # shellcheck disable=SC2086
