@@ -81,7 +81,7 @@ typedef struct {
                               and for a uniform tensor of a known system what its map of a step grows on.
                               0: closed form */
     double accuracy;       /* what the options asked for                                                 */
-    size_t n_builds;       /* tensors built to meet it; it and the two above are 0 in a tensor from a file */
+    size_t n_builds;       /* tensors built to meet it                                             */
     size_t memory_steps;   /* as in the options: 0 if the memory is full                                 */
     double added_correlation_time;
     double cutoff_error; /* of a cut memory: as path_error, of the cut functional against the full one; that
