@@ -239,7 +239,8 @@ typedef struct {
     double hermiticity; /* largest |f_(i,j) - conj f_(j,i)|, by element                                */
     double growth;      /* by which the influence of a path that stays on its leg grows from step to step,
                            the largest over the legs: of a uniform tensor the spectral radius of f_a, of a
-                           finite one |F|^(1/n_steps). 1 is exact: legs with i = j neither grow nor decay */
+                           finite one |F|^(1/n_steps). 1 is exact: legs with i = j neither grow nor decay; 1 where
+                           legs are general */
 } oqt_pt_defects;
 
 /**

@@ -17,7 +17,7 @@ static size_t count_not_finite(const oqt_pt *pt)
     for (size_t k = 0; k < n_slots(pt); k++) {
         oqt__slot slot = oqt__pt_slot(pt, k);
 
-        for (size_t i = 0; i < 2 * pt->legs.n_class * slot.left * slot.right; i++)
+        for (size_t i = 0; i < oqt__pt_blocks(pt) * slot.left * slot.right; i++)
             n += isfinite(slot.f[i]) ? 0 : 1;
     }
     return n;
@@ -36,6 +36,21 @@ static void check_slot(oqt_pt_defects *out, const oqt_pt *pt, const oqt__slot *s
         for (size_t i = 0; i < slot->left * slot->right; i++)
             out->hermiticity = fmax(out->hermiticity, fabs(im[i]));
     }
+}
+
+/* The same of general legs: all coordinates (i, i) behind the slot, from each before it; they are real. */
+static void check_general_slot(oqt_pt_defects *out, const oqt_pt *pt, const oqt__slot *slot)
+{
+    size_t d = pt->d;
+
+    for (size_t from = 0; from < d * d; from++)
+        for (size_t l = 0; l < slot->left; l++) {
+            double sum = l == 0 && from % (d + 1) == 0 ? -1.0 : 0.0;
+
+            for (size_t i = 0; i < d; i++)
+                sum += oqt__slot_general(slot, d, from, i * (d + 1))[l * slot->right];
+            out->trace = fmax(out->trace, fabs(sum));
+        }
 }
 
 /* ---- growth ---- */
@@ -161,10 +176,15 @@ oqt_status oqt_pt_check(oqt_pt_defects *out, const oqt_pt *pt, oqt_error *err)
         for (size_t k = 0; k < n_slots(pt); k++) {
             oqt__slot slot = oqt__pt_slot(pt, k);
 
-            check_slot(&found, pt, &slot);
+            if (pt->info.general_legs)
+                check_general_slot(&found, pt, &slot);
+            else
+                check_slot(&found, pt, &slot);
         }
         oqt__blas_enter(&guard);
-        found.growth = pt->bond ? finite_growth(pt, scratch) : uniform_growth(pt, scratch);
+        found.growth = pt->info.general_legs ? 1.0
+                       : pt->bond            ? finite_growth(pt, scratch)
+                                             : uniform_growth(pt, scratch);
         oqt__blas_leave(&guard);
         oqt__free(scratch);
     }

@@ -125,6 +125,7 @@ static const struct number {
     {"dt", REAL, offsetof(oqt_pt, info.dt)},
     {"n_steps", STEPS, offsetof(oqt_pt, info.n_steps)},
     {"bond_dimension", COUNT, offsetof(oqt_pt, info.bond_dimension)},
+    {"general_legs", FLAG, offsetof(oqt_pt, info.general_legs)},
     {"tolerance", REAL, offsetof(oqt_pt, info.tolerance)},
     {"path_rate", REAL, offsetof(oqt_pt, info.path_rate)},
     {"n_modes", COUNT, offsetof(oqt_pt, info.n_modes)},
@@ -173,7 +174,7 @@ static bool is_count(double x, double limit)
 /* Whether the number can be one of its kind; it is stored then. */
 static bool set_number(oqt_pt *pt, const struct number *n, double x)
 {
-    static const oqt_pt_method methods[] = {OQT_PT_UNIFORM, OQT_PT_DEPHASING, OQT_PT_TEMPO};
+    static const oqt_pt_method methods[] = {OQT_PT_UNIFORM, OQT_PT_DEPHASING, OQT_PT_TEMPO, OQT_PT_IMPORTED};
     static const double MANY = 9007199254740992.0; /* 2^53 */
     void *at = (char *)pt + n->at;
     bool ok = true;
@@ -205,12 +206,13 @@ static bool set_number(oqt_pt *pt, const struct number *n, double x)
     return ok;
 }
 
-/* Sizes that later products may rely on. */
+/* Sizes that later products may rely on, and what can be at all. */
 static bool is_sane(const oqt_pt_info *i)
 {
     return i->dimension >= 1 && i->dimension <= MAX_DIMENSION && i->dt > 0.0 && i->n_steps >= 1 &&
            i->bond_dimension >= 1 && i->bond_dimension <= 1000000 &&
-           (i->method == OQT_PT_UNIFORM) == (i->n_steps == SIZE_MAX);
+           (i->n_steps != SIZE_MAX || i->method == OQT_PT_UNIFORM) &&
+           (!i->general_legs || i->method == OQT_PT_IMPORTED);
 }
 
 /* ---- writing ---- */
@@ -264,7 +266,7 @@ static hid_t new_tensors(hid_t file, const oqt_pt *pt)
 
 static size_t tensors_length(const oqt_pt *pt)
 {
-    return pt->bond ? pt->offset[pt->info.n_steps] : 2 * pt->legs.n_class * pt->chi * pt->chi;
+    return pt->bond ? pt->offset[pt->info.n_steps] : oqt__pt_blocks(pt) * pt->chi * pt->chi;
 }
 
 /* bonds: those of a finite tensor, else NULL. */
@@ -579,6 +581,21 @@ static bool are_bonds(const double *bonds, size_t n, size_t largest)
     return ok && met;
 }
 
+/* Numbers in all slots, or more than `room`. */
+static size_t sequence_length(const oqt_pt *pt, const size_t *bond, size_t room)
+{
+    size_t sum = 0;
+
+    for (size_t k = 0; k < pt->info.n_steps && sum <= room; k++) {
+        size_t len = oqt__pt_blocks(pt);
+
+        if (!oqt__mul_size(&len, len, bond[k]) || !oqt__mul_size(&len, len, bond[k + 1]) || len > room)
+            return room + 1;
+        sum += len;
+    }
+    return sum;
+}
+
 static bool read_sequence(oqt_pt *pt, struct reader *r)
 {
     size_t n = pt->info.n_steps, room = r->map->length / sizeof(double), len = 0, *bond;
@@ -593,13 +610,10 @@ static bool read_sequence(oqt_pt *pt, struct reader *r)
         return false;
     }
     bond = oqt__calloc(n + 1, sizeof *bond);
-    for (size_t k = 0; bond && k <= n; k++) {
+    for (size_t k = 0; bond && k <= n; k++)
         bond[k] = (size_t)bonds[k];
-        /* bonds are at most 1e6 and classes 2^16, so that the product does not overflow */
-        len += k > 0 && len <= room ? 2 * pt->legs.n_class * bond[k - 1] * bond[k] : 0;
-    }
     oqt__free(bonds);
-    ok = bond && len <= room;
+    ok = bond && (len = sequence_length(pt, bond, room)) <= room;
     r->no_memory = !bond || (ok && oqt__pt_lay_out(pt, bond, NULL) != OQT_OK);
     oqt__free(bond);
     return ok && !r->no_memory && read_tensors(pt, r, 1, (size_t[]){len});
@@ -615,7 +629,10 @@ static bool read_slope(oqt_pt *pt, struct reader *r)
             return false;
         pt->n_slope = shape[0];
     }
-    return pt->info.method != OQT_PT_DEPHASING || pt->n_slope == pt->info.n_steps;
+    /* a slot for all of so many steps is that of the closed form */
+    if (!pt->bond && pt->info.n_steps != SIZE_MAX)
+        return pt->info.method == OQT_PT_DEPHASING && pt->n_slope == pt->info.n_steps;
+    return !pt->info.general_legs || pt->n_slope == 0;
 }
 
 static bool read_contents(oqt_pt *pt, struct reader *r)
@@ -638,7 +655,9 @@ static bool read_contents(oqt_pt *pt, struct reader *r)
     }
     for (size_t i = 0; i < d * d; i++)
         pt->rotated = pt->rotated || pt->u[i].re != (i % (d + 1) == 0 ? 1.0 : 0.0) || pt->u[i].im != 0.0;
-    return (pt->info.method == OQT_PT_TEMPO
+    if (pt->info.general_legs && pt->rotated)
+        return false;
+    return (H5Lexists(r->file, "bonds", H5P_DEFAULT) > 0
                 ? read_sequence(pt, r)
                 : read_tensors(pt, r, 4, (size_t[]){pt->legs.n_class, 2, chi, chi})) &&
            read_slope(pt, r) && read_tail(pt, r);

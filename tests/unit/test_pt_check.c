@@ -227,6 +227,37 @@ START_TEST(growth_of_a_finite_tensor_is_that_of_its_influence)
 }
 END_TEST
 
+/* The finite tensor with its legs made general, by what it does to matrices in the eigenbasis. */
+START_TEST(general_legs_have_the_trace_of_diagonal_ones)
+{
+    enum { N = 12, LEGS = 4 };
+    oqt_mpo_tensor mpo[N];
+    oqt_pt *finite = new_pt(OQT_PT_TEMPO, 1e-3, N), *pt = NULL;
+    oqt_pt_defects defects;
+    oqt_error err = {0};
+
+    for (size_t k = 0; k < N; k++) {
+        size_t l = finite->bond[k], r = finite->bond[k + 1];
+        oqt_complex *all = malloc(l * r * LEGS * LEGS * sizeof *all);
+
+        ASSERT_OK(oqt_pt_tensor(all, finite, k, &err), err);
+        mpo[k] = (oqt_mpo_tensor){l, r, LEGS, LEGS, all};
+    }
+    ASSERT_OK(oqt_pt_create_mpo(&pt, 2, dt, N, mpo, NULL, NULL, NULL, &err), err);
+    ck_assert(pt->info.general_legs);
+    defects = defects_of(pt);
+    ck_assert_double_le(defects.trace, 1e-12);
+    ck_assert(defects.hermiticity == 0.0 && defects.n_not_finite == 0 && defects.growth == 1.0);
+    /* from (0,0) before to (1,1) behind, at e_0 */
+    pt->f[pt->offset[3] + 3 * pt->bond[3] * pt->bond[4]] += 0.25;
+    ck_assert_double_eq_tol(defects_of(pt).trace, 0.25, 1e-12);
+    for (size_t k = 0; k < N; k++)
+        free((void *)(uintptr_t)mpo[k].data);
+    oqt_pt_destroy(finite);
+    oqt_pt_destroy(pt);
+}
+END_TEST
+
 START_TEST(each_defect_is_seen_by_its_own_number)
 {
     oqt_pt *pt = unit_pt();
@@ -315,6 +346,7 @@ int main(void)
     tcase_add_test(tc, tensors_that_are_built_have_no_defects);
     tcase_add_test(tc, growth_is_the_largest_eigenvalue);
     tcase_add_test(tc, growth_of_a_finite_tensor_is_that_of_its_influence);
+    tcase_add_test(tc, general_legs_have_the_trace_of_diagonal_ones);
     tcase_add_test(tc, each_defect_is_seen_by_its_own_number);
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");

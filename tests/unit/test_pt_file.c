@@ -81,6 +81,43 @@ static oqt_pt *trivial_pt(void)
     return pt;
 }
 
+/* A finite tensor given as arrays, in the eigenbasis of its coupling: with a delta between the legs, or
+ * without, so that its legs are general. */
+static oqt_pt *imported_pt(bool general)
+{
+    enum { N = 12, LEGS = 4 };
+    oqt_mpo_tensor mpo[N];
+    oqt_pt *pt = finite_pt(1e-3), *out = NULL;
+    oqt_error err = {0};
+
+    for (size_t k = 0; k < N; k++) {
+        size_t n = pt->bond[k] * pt->bond[k + 1];
+        oqt_complex *all = malloc(n * LEGS * LEGS * sizeof *all);
+
+        ASSERT_OK(oqt_pt_tensor(all, pt, k, &err), err);
+        for (size_t i = 0; !general && i < n * LEGS; i++)
+            all[i] = all[i / LEGS * LEGS * LEGS + i % LEGS * (LEGS + 1)];
+        mpo[k] = (oqt_mpo_tensor){pt->bond[k], pt->bond[k + 1], LEGS, general ? LEGS : 0, all};
+    }
+    ASSERT_OK(oqt_pt_create_mpo(&out, 2, dt, N, mpo, NULL, NULL, NULL, &err), err);
+    ck_assert(out->info.general_legs == general && out->info.method == OQT_PT_IMPORTED);
+    for (size_t k = 0; k < N; k++)
+        free((void *)(uintptr_t)mpo[k].data);
+    oqt_pt_destroy(pt);
+    return out;
+}
+
+/* The first steps of a tensor, in place of it. */
+static oqt_pt *unrolled(oqt_pt *pt, size_t n_steps)
+{
+    oqt_pt *out = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_pt_unroll(&out, pt, n_steps, &err), err);
+    oqt_pt_destroy(pt);
+    return out;
+}
+
 /* Random numbers for a tensor of any bond. */
 static oqt_pt *large_pt(size_t chi)
 {
@@ -101,7 +138,7 @@ static oqt_pt *large_pt(size_t chi)
 
 static size_t length_of(const oqt_pt *pt)
 {
-    return pt->bond ? pt->offset[pt->info.n_steps] : 2 * pt->legs.n_class * pt->chi * pt->chi;
+    return pt->bond ? pt->offset[pt->info.n_steps] : oqt__pt_blocks(pt) * pt->chi * pt->chi;
 }
 
 static bool same_bytes(const void *a, const void *b, size_t size)
@@ -119,9 +156,9 @@ static bool same_tensor(const oqt_pt *x, const oqt_pt *y)
            SAME(tolerance) && SAME(path_rate) && SAME(n_modes) && SAME(n_squarings) && SAME(fit_error) &&
            SAME(discarded_weight) && SAME(path_error) && SAME(path_steps) && SAME(state_limit_hit) &&
            SAME(flops) && SAME(error_estimate) && SAME(accuracy) && SAME(n_builds) && SAME(memory_steps) &&
-           SAME(added_correlation_time) && SAME(cutoff_error) && d == y->d && x->dt == y->dt &&
-           x->chi == y->chi && x->rotated == y->rotated && x->n_slope == y->n_slope && m == y->n_tail &&
-           x->legs.n_class == y->legs.n_class && x->path_growth == y->path_growth &&
+           SAME(added_correlation_time) && SAME(cutoff_error) && SAME(general_legs) && d == y->d &&
+           x->dt == y->dt && x->chi == y->chi && x->rotated == y->rotated && x->n_slope == y->n_slope &&
+           m == y->n_tail && x->legs.n_class == y->legs.n_class && x->path_growth == y->path_growth &&
            same_bytes(x->o, y->o, d * sizeof *x->o) && same_bytes(x->u, y->u, d * d * sizeof *x->u) &&
            same_bytes(x->bond, y->bond, (n + 1) * sizeof *x->bond) && length_of(x) == length_of(y) &&
            same_bytes(x->f, y->f, length_of(x) * sizeof *x->f) &&
@@ -134,6 +171,7 @@ static bool same_tensor(const oqt_pt *x, const oqt_pt *y)
 /* What is read from a hostile file may be nonsense, but must be nonsense in bounds. */
 static void use_pt(const oqt_pt *pt)
 {
+    oqt_pt_defects defects;
     size_t d2 = pt->d * pt->d;
     oqt_complex *factors = malloc(d2 * sizeof *factors);
 
@@ -143,11 +181,11 @@ static void use_pt(const oqt_pt *pt)
 
         ck_assert_int_eq(oqt_pt_leg_factors(factors, pt, step, NULL), OQT_OK);
         ck_assert_int_eq(oqt_pt_bonds(&left, &right, pt, step, NULL), OQT_OK);
-        f = malloc(left * right * sizeof *f);
-        for (size_t a = 0; a < d2; a++)
-            ck_assert_int_eq(oqt_pt_leg(f, pt, step, a, NULL), OQT_OK);
+        f = malloc(left * right * d2 * d2 * sizeof *f);
+        ck_assert_int_eq(oqt_pt_tensor(f, pt, step, NULL), OQT_OK);
         free(f);
     }
+    ck_assert_int_eq(oqt_pt_check(&defects, pt, NULL), OQT_OK);
     free(factors);
 }
 
@@ -359,9 +397,16 @@ START_TEST(a_file_gives_back_every_bit)
     if (!have_files("a_file_gives_back_every_bit"))
         return;
     struct place p = new_place();
-    oqt_pt *tensors[] = {
-        uniform_pt(1e-3), dephasing_pt(),  accurate_qutrit_pt(),
-        trivial_pt(),     finite_pt(1e-4), new_pt(2, (oqt_complex[4]){{1, 0}, {0, 0}, {0, 0}, {1, 0}}, NULL)};
+    oqt_pt *tensors[] = {uniform_pt(1e-3),
+                         dephasing_pt(),
+                         accurate_qutrit_pt(),
+                         trivial_pt(),
+                         finite_pt(1e-4),
+                         imported_pt(false),
+                         imported_pt(true),
+                         unrolled(uniform_pt(1e-3), 17),
+                         unrolled(dephasing_pt(), 9),
+                         new_pt(2, (oqt_complex[4]){{1, 0}, {0, 0}, {0, 0}, {1, 0}}, NULL)};
 
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
         oqt_pt *read, *again;
@@ -707,12 +752,12 @@ START_TEST(hostile_files_with_a_seal_do_no_harm)
     if (!have_files("hostile_files_with_a_seal_do_no_harm"))
         return;
     struct place p = new_place();
-    oqt_pt *uniform = uniform_pt(1e-2), *finite = finite_pt(1e-2);
+    oqt_pt *tensors[] = {uniform_pt(1e-2), finite_pt(1e-2), imported_pt(true)};
 
-    alter(uniform, &p, 400, 33);
-    alter(finite, &p, 400, 34);
-    oqt_pt_destroy(uniform);
-    oqt_pt_destroy(finite);
+    for (size_t i = 0; i < 3; i++) {
+        alter(tensors[i], &p, 300, 33 + i);
+        oqt_pt_destroy(tensors[i]);
+    }
     remove_place(&p);
 }
 END_TEST
@@ -818,6 +863,29 @@ START_TEST(inconsistent_contents_are_refused)
 }
 END_TEST
 
+START_TEST(inconsistent_imports_are_refused)
+{
+    if (!have_files("inconsistent_imports_are_refused"))
+        return;
+    struct place p = new_place();
+
+    for (size_t i = 0; i < 3; i++) {
+        oqt_pt *pt = imported_pt(true);
+
+        if (i == 0)
+            pt->info.general_legs = 0; /* tensors are then too long */
+        else if (i == 1)
+            pt->info.method = OQT_PT_TEMPO;
+        else if (i == 2)
+            pt->u[1].re = 0.5; /* there is no other basis */
+        write_pt(pt, &p);
+        check_refused(p.path, OQT_EFORMAT, "import");
+        oqt_pt_destroy(pt);
+    }
+    remove_place(&p);
+}
+END_TEST
+
 START_TEST(inconsistent_sequences_are_refused)
 {
     if (!have_files("inconsistent_sequences_are_refused"))
@@ -844,7 +912,7 @@ START_TEST(inconsistent_sequences_are_refused)
         else if (i == 6)
             pt->f[7] = NAN;
         else if (i == 7)
-            pt->info.method = OQT_PT_UNIFORM;
+            pt->info.general_legs = 1; /* none but imported ones can have them */
         else if (i == 8)
             pt->slope[3].im = INFINITY;
         else if (i == 9)
@@ -1133,6 +1201,7 @@ int main(void)
     tcase_add_test(tc, hostile_files_with_a_seal_do_no_harm);
     tcase_add_test(tc, hostile_parts_do_no_harm);
     tcase_add_test(tc, inconsistent_contents_are_refused);
+    tcase_add_test(tc, inconsistent_imports_are_refused);
     tcase_add_test(tc, inconsistent_sequences_are_refused);
 #ifdef OQT_HAVE_HDF5
     tcase_add_test(tc, files_of_other_writers_are_loaded_or_refused);
