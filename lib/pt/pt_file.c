@@ -6,13 +6,14 @@
  * The tensors are the second part, then zeros up to the next multiple of 64 bytes and 64 more. In the root
  * group are
  *
- *     one number each  those of oqt_pt_info, by name, and path_growth; -1: any number of steps, an infinite
- * time coupling_values  d coupling_vectors d x d x 2 (real, imaginary) tensors          classes x 2 x bond x
- * bond: real and imaginary part for each class of legs; of a finite tensor one such array, classes x 2 x left
- * bond x right bond, behind the other bonds            n_steps + 1 bonds of a finite tensor; absent if one
- * slot serves all steps slope            n x 2: partial sums of eta outside the tensor; absent if there are
- * none tail_a, tail_b, tail_c  memory model that continues them; absent if there is none initial_tensor left
- * bond x d^2 x 2: correlations of the initial state with the bath. No version writes it yet; it is refused.
+ *     one number each  those of oqt_pt_info, by name, path_growth and growth_error; -1: any number of steps,
+ * an infinite time coupling_values  d coupling_vectors d x d x 2 (real, imaginary) tensors          classes x
+ * 2 x bond x bond: real and imaginary part for each class of legs; of a finite tensor one such array, classes
+ * x 2 x left bond x right bond, behind the other bonds            n_steps + 1 bonds of a finite tensor;
+ * absent if one slot serves all steps slope            n x 2: partial sums of eta outside the tensor; absent
+ * if there are none tail_a, tail_b, tail_c  memory model that continues them; absent if there is none
+ * initial_tensor left bond x d^2 x 2: correlations of the initial state with the bath. No version writes it
+ * yet; it is refused.
  *
  * The classes follow from coupling_values. All data sets are little-endian doubles, contiguous and without
  * filters, and least of HDF5 is at work on a file that may be hostile. A tensor is used where it lies in the
@@ -135,6 +136,7 @@ static const struct number {
     {"path_error", REAL, offsetof(oqt_pt, info.path_error)},
     {"path_steps", COUNT, offsetof(oqt_pt, info.path_steps)},
     {"path_growth", REAL, offsetof(oqt_pt, path_growth)},
+    {"growth_error", REAL, offsetof(oqt_pt, growth_error)},
     {"state_limit_hit", FLAG, offsetof(oqt_pt, info.state_limit_hit)},
     {"flops", REAL, offsetof(oqt_pt, info.flops)},
     {"error_estimate", REAL, offsetof(oqt_pt, info.error_estimate)},

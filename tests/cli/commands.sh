@@ -55,6 +55,9 @@ usage 'unexpected argument "b.h5"' pt check a.h5 b.h5
 usage 'expected oqtempo pt convert IN.h5 OUT.h5' pt convert a.h5
 usage 'expected an output with a name ending in .h5' pt convert a.h5 b.tsv
 usage 'option --format is "hdf5"; expected oqtempo or oqupy' pt convert a.h5 b.h5 --format hdf5
+for x in 0 -3 2.5 many 1e10 nan; do
+  usage "option --steps is \"$x\"; expected a whole number" pt convert a.h5 b.h5 --steps "$x"
+done
 usage 'expected oqtempo pt compress IN.h5 OUT.h5' pt compress a.h5
 usage 'expected an output with a name ending in .h5' pt compress a.h5 b.tsv --max-bond 5
 usage 'expected --tolerance or --max-bond' pt compress a.h5 b.h5

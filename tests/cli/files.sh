@@ -169,6 +169,30 @@ if [ "$hdf5" -eq 1 ]; then
   check "convert changes a file of our own" cmp -s "$scratch/data/exact.h5" "$scratch/data/again.h5"
   run pt convert "$scratch/data/finite.h5" "$scratch/data/finite.h5" --format=oqtempo
   expect_code 0
+  # A piece of it, which gives the same for so many steps.
+  run pt convert "$scratch/data/exact.h5" "$scratch/data/piece.h5" --steps 100
+  expect_code 0
+  run pt check "$scratch/data/piece.h5"
+  expect_code 0
+  run pt info "$scratch/data/piece.h5"
+  expect_out "steps: 100"
+  for name in exact piece; do
+    sed "s/pt.h5/$name.h5/" "$scratch/data/kept.yaml" >"$scratch/data/$name.yaml"
+    run run "$scratch/data/$name.yaml"
+    expect_code 0
+    grep -v '^#' "$scratch/out" >"$scratch/$name"
+  done
+  check "a piece gives other numbers" awk '
+    NR == FNR { for (i = 1; i <= NF; i++) x[FNR, i] = $i; next }
+    { for (i = 1; i <= NF; i++) { d = x[FNR, i] - $i; if (d < 0) d = -d; if (d > 1e-12) bad = 1 } }
+    END { exit bad || FNR != 101 }' "$scratch/exact" "$scratch/piece"
+  run pt convert "$scratch/data/piece.h5" "$scratch/data/piece.h5" --steps 101
+  expect_code 2
+  expect_error "covers 100 steps"
+  run pt convert "$scratch/data/exact.h5" "$scratch/data/oqupy.h5" --format oqupy
+  expect_code 2
+  expect_error "expected --steps N"
+  expect_no_file "$scratch/data/oqupy.h5"
   run pt convert "$scratch/data/none.h5" "$scratch/data/again.h5"
   expect_code 3
   expect_error "$scratch/data/none.h5: "

@@ -159,7 +159,8 @@ static bool same_tensor(const oqt_pt *x, const oqt_pt *y)
            SAME(added_correlation_time) && SAME(cutoff_error) && SAME(general_legs) && d == y->d &&
            x->dt == y->dt && x->chi == y->chi && x->rotated == y->rotated && x->n_slope == y->n_slope &&
            m == y->n_tail && x->legs.n_class == y->legs.n_class && x->path_growth == y->path_growth &&
-           same_bytes(x->o, y->o, d * sizeof *x->o) && same_bytes(x->u, y->u, d * d * sizeof *x->u) &&
+           x->growth_error == y->growth_error && same_bytes(x->o, y->o, d * sizeof *x->o) &&
+           same_bytes(x->u, y->u, d * d * sizeof *x->u) &&
            same_bytes(x->bond, y->bond, (n + 1) * sizeof *x->bond) && length_of(x) == length_of(y) &&
            same_bytes(x->f, y->f, length_of(x) * sizeof *x->f) &&
            same_bytes(x->slope, y->slope, x->n_slope * sizeof *x->slope) &&
