@@ -18,6 +18,9 @@ static const double SQRT3_6 = 0.28867513459481288225;
 /* Relative error of integrals, that of the reference; the shortest piece of half a step that they look at, a
  * jump being in it, and how many pieces they take. */
 static const double INTEGRAL_TOLERANCE = 0x1p-26, SHORTEST_PIECE = 0x1p-40;
+
+/* Integrals need not be more exact than that, as in the reference: smaller numbers lose digits. */
+static const double SMALLEST_INTEGRAL = 1e-200;
 enum { MAX_PIECES = 1024 };
 
 /* Times at which rates are looked at. */
@@ -176,11 +179,11 @@ static const double gauss[N_NODES] = {
 
 static double norm_of(const double *x, size_t n)
 {
-    double sum = 0.0;
+    double norm = 0.0;
 
     for (size_t i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sqrt(sum);
+        norm = hypot(norm, x[i]); /* squares of tails of pulses would underflow */
+    return norm;
 }
 
 /* b->kronrod and b->gauss := the integral over one piece by both rules. */
@@ -228,7 +231,7 @@ static oqt_status mean_point(double *mean, const oqt_system *system, double t, d
                 err, OQT_ECONV,
                 "the integral of the Liouvillian over half a step from t = %.9g did not converge", t);
         if (tolerance < 0.0)
-            tolerance = INTEGRAL_TOLERANCE * norm_of(b->kronrod, len);
+            tolerance = fmax(INTEGRAL_TOLERANCE * norm_of(b->kronrod, len), SMALLEST_INTEGRAL);
         for (size_t i = 0; i < len; i++)
             difference = hypot(difference, b->kronrod[i] - b->gauss[i]);
         if (difference > tolerance && length > SHORTEST_PIECE) {

@@ -291,6 +291,31 @@ START_TEST(averages_see_jumps_and_short_pulses)
 }
 END_TEST
 
+static int tail(double *value, double t, void *ctx)
+{
+    (void)ctx;
+    *value = exp(-0.5 * (t / 0.01) * (t / 0.01));
+    return 0;
+}
+
+/* Down to numbers whose squares, and which themselves, are no longer normal. */
+START_TEST(averages_take_tails_of_pulses_that_underflow)
+{
+    oqt_system *system = empty_system(2);
+    oqt_complex u[16], identity[16] = {{0}};
+    oqt_error err;
+
+    for (int i = 0; i < 4; i++)
+        identity[5 * i].re = 1.0;
+    ASSERT_OK(oqt_system_add_drive(system, tail, NULL, sigma_x, &err), err);
+    for (int k = 20; k < 100; k++) {
+        between(u, system, 0.005 * k, 0.005 * (k + 1), OQT_PROPAGATE_AVERAGE);
+        ck_assert_double_lt(max_diff_complex(u, identity, 16), 1e-15);
+    }
+    oqt_system_destroy(system);
+}
+END_TEST
+
 static int noise(double *value, double t, void *ctx)
 {
     uint64_t *seed = ctx;
@@ -669,6 +694,7 @@ int main(void)
     tcase_add_test(t, half_steps_of_a_ramp_are_those_of_the_reference);
     tcase_add_test(t, schemes_converge_with_their_order);
     tcase_add_test(t, averages_see_jumps_and_short_pulses);
+    tcase_add_test(t, averages_take_tails_of_pulses_that_underflow);
     tcase_add_test(t, an_integral_without_end_is_given_up);
     tcase_add_test(t, small_exponentials_are_those_of_higham);
     tcase_add_test(t, terms_add_up_to_the_liouvillian);
