@@ -87,11 +87,11 @@ oqt_status oqt__check_propagation(const oqt_system *system, const double *parame
                                   oqt_error *err);
 
 /**
- * As oqt__system_leg_rate, and the spectral width of the Hamiltonian, of a system that depends on time: means
- * over a duration. Terms of parameters are left out of both, but the rate is 0 only if nothing in
- * the system can leave a leg.
+ * A constant system in the place of one that depends on time: with the mean of L over a duration, and the
+ * mean spectral width. The leg rate is the mean of oqt__system_leg_rate. Terms of parameters are left out,
+ * but the rate is 0 only if nothing in the system can leave a leg.
  */
-oqt_status oqt__system_pace(double *leg_rate, double *width, const oqt_system *system, const double *o,
+oqt_status oqt__system_mean(oqt_system **out, double *leg_rate, const oqt_system *system, const double *o,
                             const oqt_complex *u, double start, double duration, oqt_error *err);
 
 /**

@@ -493,37 +493,53 @@ static oqt_status width_at(double *width, const oqt_system *system, double t, co
     return st;
 }
 
-oqt_status oqt__system_pace(double *leg_rate, double *width, const oqt_system *system, const double *o,
-                            const oqt_complex *u, double start, double duration, oqt_error *err)
+/* Its sums over time, of L into generator, of the leg rate and of the width. */
+static oqt_status add_up(double *generator, double *leg_rate, double *width, const oqt_system *system,
+                         const double *o, const oqt_complex *u, double start, double duration, oqt_error *err)
 {
+    size_t d4 = system->d * system->d * system->d * system->d;
     oqt__halves_ws ws = {0};
-    double commutes, leg_sum = 0.0, width_sum = 0.0;
+    oqt_status st = oqt__halves_ws_init(&ws, 1, &system, err);
     buffers b;
-    oqt_status st;
 
-    if ((st = oqt__system_leg_rate(&commutes, system, o, u, err)) != OQT_OK)
-        return st;
-    if (system->n_term == 0) {
-        *leg_rate = commutes;
-        *width = system->width;
-        return OQT_OK;
-    }
-    if ((st = oqt__halves_ws_init(&ws, 1, &system, err)) != OQT_OK)
+    if (st != OQT_OK)
         return st;
     b = split(&ws);
     for (size_t k = 0; k < PACE_TIMES && st == OQT_OK; k++) {
-        double t = start + ((double)k + 0.5) / PACE_TIMES * duration, one = 0.0, rate = 0.0;
+        double t = start + ((double)k + 0.5) / PACE_TIMES * duration, rate = 0.0, one = 0.0;
 
         if ((st = generator_at(system, t, NULL, &b, err)) == OQT_OK &&
             (st = width_at(&one, system, t, &b, err)) == OQT_OK)
             st = oqt__leg_rate_of(&rate, b.x, o, u, system->d, err);
-        leg_sum += rate / PACE_TIMES;
-        width_sum += one / PACE_TIMES;
+        for (size_t a = 0; a < d4; a++)
+            generator[a] += b.x[a];
+        *leg_rate += rate;
+        *width += one;
     }
     oqt__halves_ws_release(&ws);
-    if (st != OQT_OK)
-        return st;
-    *leg_rate = commutes == 0.0 ? 0.0 : fmax(leg_sum, DBL_MIN);
-    *width = width_sum;
-    return OQT_OK;
+    return st;
+}
+
+oqt_status oqt__system_mean(oqt_system **out, double *leg_rate, const oqt_system *system, const double *o,
+                            const oqt_complex *u, double start, double duration, oqt_error *err)
+{
+    size_t d = system->d, d4 = d * d * d * d;
+    double commutes, leg_sum = 0.0, width_sum = 0.0, *sum = oqt__doubles(d4);
+    oqt_system *mean = NULL;
+    oqt_status st =
+        sum ? oqt__system_leg_rate(&commutes, system, o, u, err) : oqt__no_memory(err, "a system");
+
+    if (st != OQT_OK ||
+        (st = add_up(sum, &leg_sum, &width_sum, system, o, u, start, duration, err)) != OQT_OK ||
+        (st = oqt_system_create(&mean, d, system->hamiltonian, err)) != OQT_OK)
+        goto done;
+    for (size_t a = 0; a < d4; a++)
+        sum[a] /= PACE_TIMES;
+    oqt__herm_superop_to_complex(mean->liouvillian, sum, d);
+    mean->width = width_sum / PACE_TIMES;
+    *leg_rate = commutes == 0.0 ? 0.0 : fmax(leg_sum / PACE_TIMES, DBL_MIN);
+    *out = mean;
+done:
+    oqt__free(sum);
+    return st;
 }

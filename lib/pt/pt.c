@@ -471,13 +471,8 @@ static double highest_lam(size_t n_steps)
     return n_steps > 0 ? clamp(exp(-8.0 / (double)n_steps), LAM_MAX, LAM_LIMIT) : LAM_MAX;
 }
 
-/* How fast a system leaves its legs, and the spectral width of its Hamiltonian. */
-typedef struct {
-    double leg, width;
-} pace;
-
-/* Parameters by rule, where the user gave none. The rates are those of the system, if there is one. */
-static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, pace rates)
+/* Parameters by rule, where the user gave none. leg_rate is that of the system, if there is one. */
+static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, double leg_rate)
 {
     double tol = opt->tolerance;
     oqt__uniform_params par = {.tolerance = tol,
@@ -508,15 +503,15 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, p
         par.path_lam = exp(-opt->path_rate * dt);
     }
     if (opt->system) {
-        double turn = fmax(rates.leg, rates.width) * dt, rate = SLOWER * turn;
+        double turn = fmax(leg_rate, oqt_system_spectral_width(opt->system)) * dt, rate = SLOWER * turn;
 
         if (opt->n_steps > 0)
             rate = fmax(rate, 1.0 / (double)opt->n_steps);
         if (opt->path_rate == 0.0)
-            par.lam = clamp(rates.leg > 0.0 ? exp(-rate) : 1.0, LAM_MIN, highest_lam(opt->n_steps));
-        if (opt->path_rate == 0.0 && rates.leg > 0.0)
+            par.lam = clamp(leg_rate > 0.0 ? exp(-rate) : 1.0, LAM_MIN, highest_lam(opt->n_steps));
+        if (opt->path_rate == 0.0 && leg_rate > 0.0)
             par.lam_min = fmax(exp(-FASTEST * turn), LAM_MIN);
-        par.path_lam = exp(-SLOWER * rates.leg * dt);
+        par.path_lam = exp(-SLOWER * leg_rate * dt);
     }
     par.path_steps = opt->n_steps == 0                    ? PATH_STEPS_DEFAULT
                      : opt->n_steps > OQT__PATH_STEPS_MAX ? OQT__PATH_STEPS_MAX
@@ -542,9 +537,9 @@ static double estimate_error(const oqt_pt *pt, size_t n_steps, double path_error
 
 /* A fresh tensor by the uniform builder at one tolerance. */
 static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
-                                 double dt, const oqt_pt_options *opt, pace rates, oqt_error *err)
+                                 double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
-    oqt__uniform_params par = choose_params(opt, dt, rates);
+    oqt__uniform_params par = choose_params(opt, dt, leg_rate);
     double long_error = 0.0;
     oqt_pt *pt = NULL;
     oqt_status st = oqt__pt_alloc(&pt, d, coupling, dt, err);
@@ -575,9 +570,9 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
 }
 
 static oqt_status create_finite(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
-                                double dt, const oqt_pt_options *opt, pace rates, oqt_error *err)
+                                double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
-    oqt__uniform_params par = choose_params(opt, dt, rates);
+    oqt__uniform_params par = choose_params(opt, dt, leg_rate);
     oqt__finite_params finite = {.tolerance = par.tolerance,
                                  .n_steps = opt->n_steps,
                                  .memory_steps = opt->memory_steps,
@@ -608,11 +603,11 @@ static oqt_status create_finite(oqt_pt **out, const oqt_bath *bath, size_t d, co
 
 /* A tensor of the method asked for, at the tolerance given. */
 static oqt_status create_tensor(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
-                                double dt, const oqt_pt_options *opt, pace rates, oqt_error *err)
+                                double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
     if (opt->method == OQT_PT_TEMPO)
-        return create_finite(out, bath, d, coupling, dt, opt, rates, err);
-    return create_uniform(out, bath, d, coupling, dt, opt, rates, err);
+        return create_finite(out, bath, d, coupling, dt, opt, leg_rate, err);
+    return create_uniform(out, bath, d, coupling, dt, opt, leg_rate, err);
 }
 
 /* The tolerance that should just give the accuracy: errors are about proportional to it, and a tolerance ten
@@ -636,7 +631,7 @@ static oqt_status not_reached(const oqt_pt_info *info, double accuracy, oqt_erro
  * with the paths of the system.
  */
 static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling,
-                                  double dt, const oqt_pt_options *opt, pace rates, oqt_error *err)
+                                  double dt, const oqt_pt_options *opt, double leg_rate, oqt_error *err)
 {
     oqt_pt_options next = *opt;
     int faster = 0;
@@ -647,7 +642,7 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
         oqt_pt_info info = {.error_estimate = 10.0 * opt->accuracy}; /* of a useless tensor */
         double lacking = info.error_estimate;
         oqt_pt *pt = NULL;
-        oqt_status st = create_tensor(&pt, bath, d, coupling, dt, &next, rates, err);
+        oqt_status st = create_tensor(&pt, bath, d, coupling, dt, &next, leg_rate, err);
 
         if (st != OQT_OK && (st != OQT_ECONV || last))
             return st;
@@ -678,16 +673,16 @@ static oqt_status create_accurate(oqt_pt **out, const oqt_bath *bath, size_t d, 
  * short enough run may still be within reach of the finite one. */
 static oqt_status create_accurate_or_finite(oqt_pt **out, const oqt_bath *bath, size_t d,
                                             const oqt_complex *coupling, double dt, const oqt_pt_options *opt,
-                                            pace rates, oqt_error *err)
+                                            double leg_rate, oqt_error *err)
 {
     oqt_pt_options finite = *opt;
     oqt_error second;
-    oqt_status st = create_accurate(out, bath, d, coupling, dt, opt, rates, err);
+    oqt_status st = create_accurate(out, bath, d, coupling, dt, opt, leg_rate, err);
 
     if (st != OQT_ECONV || opt->method != OQT_PT_AUTO || opt->n_steps == 0 || opt->n_steps > FINITE_STEPS_MAX)
         return st;
     finite.method = OQT_PT_TEMPO;
-    st = create_accurate(out, bath, d, coupling, dt, &finite, rates, &second);
+    st = create_accurate(out, bath, d, coupling, dt, &finite, leg_rate, &second);
     if (st == OQT_OK || st == OQT_ECONV)
         return st; /* with the message of the first attempt */
     return oqt__fail(err, st, "%s", second.text);
@@ -699,7 +694,9 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
     static const oqt_pt_options defaults = OQT_PT_OPTIONS_INIT;
     oqt_pt_method method;
     oqt_pt *pt = NULL;
-    pace rates = {0.0, 0.0};
+    oqt_system *mean = NULL;
+    oqt_pt_options constant;
+    double leg_rate = 0.0;
     oqt_status st;
 
     if (!opt)
@@ -707,12 +704,20 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
     if ((st = check_arguments(bath, d, coupling, dt, opt, err)) != OQT_OK ||
         (st = oqt__pt_alloc(&pt, d, coupling, dt, err)) != OQT_OK)
         return st;
-    if (opt->system && (st = oqt__system_pace(&rates.leg, &rates.width, opt->system, pt->o, pt->u,
-                                              opt->start_time, (double)opt->n_steps * dt, err)) != OQT_OK)
+    if (opt->system && !oqt_system_is_constant(opt->system)) {
+        st = oqt__system_mean(&mean, &leg_rate, opt->system, pt->o, pt->u, opt->start_time,
+                              (double)opt->n_steps * dt, err);
+        constant = *opt;
+        constant.system = mean;
+        opt = &constant;
+    } else if (opt->system) {
+        st = oqt__system_leg_rate(&leg_rate, opt->system, pt->o, pt->u, err);
+    }
+    if (st != OQT_OK)
         goto done;
     method = opt->method;
     if (method == OQT_PT_AUTO)
-        method = opt->system && opt->n_steps > 0 && rates.leg == 0.0 ? OQT_PT_DEPHASING : OQT_PT_UNIFORM;
+        method = opt->system && opt->n_steps > 0 && leg_rate == 0.0 ? OQT_PT_DEPHASING : OQT_PT_UNIFORM;
     if (method == OQT_PT_DEPHASING) {
         pt->info.method = method;
         pt->info.accuracy = opt->accuracy;
@@ -722,11 +727,12 @@ oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt
             pt = NULL;
         }
     } else if (opt->accuracy > 0.0) {
-        st = create_accurate_or_finite(out, bath, d, coupling, dt, opt, rates, err);
+        st = create_accurate_or_finite(out, bath, d, coupling, dt, opt, leg_rate, err);
     } else {
-        st = create_tensor(out, bath, d, coupling, dt, opt, rates, err);
+        st = create_tensor(out, bath, d, coupling, dt, opt, leg_rate, err);
     }
 done:
+    oqt_system_destroy(mean);
     oqt_pt_destroy(pt);
     return st;
 }

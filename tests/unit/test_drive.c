@@ -518,26 +518,37 @@ END_TEST
 
 /* ---- rates of a coupling ---- */
 
-START_TEST(pace_is_the_mean_over_time)
+START_TEST(a_driven_system_has_the_rates_of_its_mean)
 {
     const double o[2] = {0.5, -0.5};
     const oqt_complex identity[4] = {{1, 0}, {0, 0}, {0, 0}, {1, 0}};
-    double slope = 0.8, rate, width;
-    oqt_system *system = empty_system(2);
+    double slope = 0.8, rate;
+    oqt_complex h[4], l[16], expected[16];
+    oqt_system *system = empty_system(2), *mean = NULL, *frozen = NULL;
     oqt_error err;
 
     /* H = 0.8 t sigma_x over [1, 3]: the row sum is 2 |b|, the width too; both grow linearly */
     ASSERT_OK(oqt_system_add_drive(system, ramp, &slope, sigma_x, &err), err);
-    ASSERT_OK(oqt__system_pace(&rate, &width, system, o, identity, 1.0, 2.0, &err), err);
+    ASSERT_OK(oqt_system_add_dissipator(system, 0.0, sigma_minus, &err), err);
+    ASSERT_OK(oqt__system_mean(&mean, &rate, system, o, identity, 1.0, 2.0, &err), err);
     ck_assert_double_eq_tol(rate, 2.0 * 0.8 * 2.0, 1e-13);
-    ck_assert_double_eq_tol(width, 2.0 * 0.8 * 2.0, 1e-13);
+    ck_assert_double_eq_tol(oqt_system_spectral_width(mean), 2.0 * 0.8 * 2.0, 1e-13);
+    ck_assert(oqt_system_is_constant(mean));
+    scale_complex(h, 1.6, sigma_x, 4);
+    ASSERT_OK(oqt_system_create(&frozen, 2, h, &err), err);
+    oqt_system_liouvillian(l, mean);
+    oqt_system_liouvillian(expected, frozen);
+    ck_assert_double_le(max_diff_complex(l, expected, 16), 1e-13);
+    oqt_system_destroy(frozen);
+    oqt_system_destroy(mean);
     oqt_system_destroy(system);
 
     system = empty_system(2);
     ASSERT_OK(oqt_system_add_drive(system, ramp, &slope, sigma_z, &err), err);
-    ASSERT_OK(oqt__system_pace(&rate, &width, system, o, identity, 1.0, 2.0, &err), err);
+    ASSERT_OK(oqt__system_mean(&mean, &rate, system, o, identity, 1.0, 2.0, &err), err);
     ck_assert_double_eq(rate, 0.0);
-    ck_assert_double_eq_tol(width, 2.0 * 0.8 * 2.0, 1e-13);
+    ck_assert_double_eq_tol(oqt_system_spectral_width(mean), 2.0 * 0.8 * 2.0, 1e-13);
+    oqt_system_destroy(mean);
     /* a callback might leave the legs, and is not believed to stay */
     ASSERT_OK(oqt_system_add_hamiltonian_fn(system, rotating, NULL, &err), err);
     ASSERT_OK(oqt__system_leg_rate(&rate, system, o, identity, &err), err);
@@ -701,7 +712,7 @@ int main(void)
     tcase_add_test(t, a_constant_system_has_the_same_halves_in_all_schemes);
     tcase_add_test(t, halves_of_a_step_are_those_of_its_times);
     tcase_add_test(t, half_steps_of_parameters_are_those_of_the_reference);
-    tcase_add_test(t, pace_is_the_mean_over_time);
+    tcase_add_test(t, a_driven_system_has_the_rates_of_its_mean);
     tcase_add_test(t, bad_callbacks_are_named_with_their_time);
     tcase_add_test(t, bad_terms_leave_the_system);
     tcase_add_test(t, bad_propagations_are_refused);
