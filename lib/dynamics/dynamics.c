@@ -671,7 +671,7 @@ static void new_traces(oqt_dynamics *dyn, const block *b, const double *y, size_
         size_t column = dyn->order[b->first + c];
         double trace = 0.0, square = 0.0;
 
-        if (source->before[k] == OQT__TRACE_KEPT && source->after[k] == OQT__TRACE_KEPT)
+        if (source->before[k] <= OQT__TRACE_KEPT && source->after[k] <= OQT__TRACE_KEPT)
             continue;
         for (size_t a = 0; a < d2; a++) {
             double z = y[a * bonds * b->width + c];
@@ -721,7 +721,7 @@ static void read_states(double *rho, const oqt_dynamics *dyn, block *b, size_t k
             for (size_t m = 0; m < d2; m++)
                 out[a] += w[(a * d2 + m) * stride + (b->mixed ? c : 0)] * b->x[m * bonds * b->width + c];
         }
-        if (dyn->varying && dyn->sources.source[source_of(dyn, b, c)].before[k + 1] != OQT__TRACE_KEPT)
+        if (dyn->varying && dyn->sources.source[source_of(dyn, b, c)].before[k + 1] > OQT__TRACE_KEPT)
             continue;
         add_drift(&b->drift, fabs(trace_of(out, dyn->d) - dyn->trace0[column]));
         add_drift(&b->excess, norm_of(out, d2) - dyn->limit[column]);

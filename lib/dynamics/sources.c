@@ -27,6 +27,7 @@ static void release(oqt__source *source)
     oqt_system_destroy(source->system);
     oqt_control_destroy(source->control);
     oqt__free(source->half);
+    oqt__free(source->plain);
     oqt__free(source->sample);
     oqt__free(source->turn);
     oqt__free(source->last);
@@ -57,14 +58,41 @@ double oqt__sources_numbers(const oqt__sources *s)
     return sum;
 }
 
+/* Places in oqt__source::plain. */
+enum { ENTER, NEXT, LEAVE };
+
+static double *plain(const oqt__sources *s, const oqt__source *source, uint64_t step, size_t which)
+{
+    size_t d4 = s->d * s->d * s->d * s->d;
+
+    return source->plain + (3 * (step % 2) + which) * d4;
+}
+
+/* What a constant system needs where it has no controls. */
+static oqt_status fill_plain(oqt__source *source, const oqt__sources *s, oqt_error *err)
+{
+    oqt_status st = oqt__system_propagator(source->half, source->system, 0.5 * s->dt, err);
+
+    if (st != OQT_OK)
+        return st;
+    for (uint64_t step = 0; step < 2; step++) {
+        oqt__turn_enter(plain(s, source, step, ENTER), s->stepper, step, source->half);
+        oqt__turn_leave(plain(s, source, step, LEAVE), s->stepper, step, source->half);
+    }
+    for (uint64_t step = 0; step < 2; step++)
+        oqt__small_product(plain(s, source, step, NEXT), plain(s, source, step, ENTER),
+                           plain(s, source, step + 1, LEAVE), s->d * s->d);
+    return OQT_OK;
+}
+
 static oqt_status source_init(oqt__source *source, const oqt__sources *s, oqt_error *err)
 {
     size_t d2 = s->d * s->d, d4 = d2 * d2;
     bool constant = oqt_system_is_constant(source->system), real = source->real;
-    oqt_status st = OQT_OK;
 
     source->sample_len = oqt__system_sample_len(source->system, s->how);
     source->half = constant ? oqt__doubles(d4) : NULL;
+    source->plain = constant ? oqt__doubles(6 * d4) : NULL;
     source->sample = oqt__doubles(s->max_row * 2 * source->sample_len);
     source->turn = oqt__doubles(s->max_row * 2 * d4);
     source->last = oqt__doubles(2 * d4);
@@ -72,14 +100,13 @@ static oqt_status source_init(oqt__source *source, const oqt__sources *s, oqt_er
     source->leave_2 = real ? NULL : oqt__doubles(d4);
     source->before = oqt__calloc(s->max_row + 1, 1);
     source->after = oqt__calloc(s->max_row, 1);
-    if ((constant && !source->half) || !source->sample || !source->turn || !source->last || !source->before ||
-        !source->after || (!real && (!source->next_2 || !source->leave_2)))
+    if ((constant && (!source->half || !source->plain)) || !source->sample || !source->turn ||
+        !source->last || !source->before || !source->after ||
+        (!real && (!source->next_2 || !source->leave_2)))
         return oqt__no_memory(err, "the matrices of a system");
     for (size_t a = 0; a < d2; a++)
         source->last[a * d2 + a] = 1.0;
-    if (constant)
-        st = oqt__system_propagator(source->half, source->system, 0.5 * s->dt, err);
-    return st;
+    return constant ? fill_plain(source, s, err) : OQT_OK;
 }
 
 oqt_status oqt__sources_take(oqt__sources *s, oqt_error *err)
@@ -164,9 +191,11 @@ static oqt__trace_change trace_change(oqt__control_kind kind, const double *s1, 
 {
     size_t n = d * d;
 
+    if (kind == OQT__CONTROL_NONE)
+        return OQT__NO_CONTROL;
     if (kind == OQT__CONTROL_COMPLEX)
         return OQT__TRACE_COMPLEX;
-    for (size_t b = 0; kind == OQT__CONTROL_REAL && b < n; b++) {
+    for (size_t b = 0; b < n; b++) {
         double sum = b % (d + 1) == 0 ? -1.0 : 0.0;
 
         for (size_t i = 0; i < d; i++)
@@ -219,50 +248,47 @@ static oqt_status control_before(double *half, double *half_2, oqt__source *sour
     return OQT_OK;
 }
 
-/* Enter and leave of one step of one source; next is formed from them later. */
-static oqt_status one_step(oqt__sources *s, oqt__source *source, uint64_t step, size_t k, oqt__halves_ws *ws,
-                           double *scratch, oqt_error *err)
+/* Enter (h = 0) or leave (h = 1) of one step of one source; next is formed from them later. */
+static oqt_status one_half(oqt__sources *s, oqt__source *source, uint64_t step, size_t k, size_t h,
+                           oqt__halves_ws *ws, double *scratch, oqt_error *err)
 {
     size_t d4 = s->d * s->d * s->d * s->d;
     double *half = scratch, *half_2 = scratch + d4, *control = scratch + 2 * d4;
-    double *turn = source->turn + 2 * k * d4;
+    double *out = source->turn + (2 * k + h) * d4, *out_2 = h == 0 ? source->next_2 : source->leave_2;
+    unsigned char *change = h == 0 ? source->after + k : source->before + k + 1;
+    oqt_status st = OQT_OK;
 
-    for (size_t h = 0; h < 2; h++) {
-        double *matrix = turn + h * d4;
-        unsigned char change;
-        oqt_status st = OQT_OK;
-
-        if (source->half)
-            memcpy(half, source->half, d4 * sizeof *half);
-        else
-            st = oqt__system_half(half, source->system, source->sample + (2 * k + h) * source->sample_len,
-                                  0.5 * s->dt, s->how, ws, err);
-        if (st == OQT_OK && source->control)
-            st = (h == 0 ? control_after : control_before)(half, half_2, source, s, step, k, control, err);
-        if (st != OQT_OK)
-            return st;
-        change = h == 0 ? source->after[k] : source->before[k + 1];
-        if (h == 0) {
-            oqt__turn_enter(matrix, s->stepper, step + k, half);
-            if (change == OQT__TRACE_COMPLEX)
-                oqt__turn_enter(source->next_2, s->stepper, step + k, half_2);
-        } else {
-            oqt__turn_leave(matrix, s->stepper, step + k, half);
-            if (change == OQT__TRACE_COMPLEX)
-                oqt__turn_leave(source->leave_2, s->stepper, step + k, half_2);
-        }
+    if (source->half)
+        memcpy(half, source->half, d4 * sizeof *half);
+    else
+        st = oqt__system_half(half, source->system, source->sample + (2 * k + h) * source->sample_len,
+                              0.5 * s->dt, s->how, ws, err);
+    if (st == OQT_OK && source->control)
+        st = (h == 0 ? control_after : control_before)(half, half_2, source, s, step, k, control, err);
+    if (st != OQT_OK)
+        return st;
+    if (source->half && *change == OQT__NO_CONTROL) {
+        memcpy(out, plain(s, source, step + k, h == 0 ? ENTER : LEAVE), d4 * sizeof *out);
+        return OQT_OK;
     }
+    (h == 0 ? oqt__turn_enter : oqt__turn_leave)(out, s->stepper, step + k, half);
+    if (*change == OQT__TRACE_COMPLEX)
+        (h == 0 ? oqt__turn_enter : oqt__turn_leave)(out_2, s->stepper, step + k, half_2);
     return OQT_OK;
 }
 
 /* next(k) = enter(k) leave(k - 1), in the place of enter. */
-static void join(const oqt__sources *s, oqt__source *source, size_t k, double *product)
+static void join(const oqt__sources *s, oqt__source *source, uint64_t step, size_t k, double *product)
 {
     size_t d4 = s->d * s->d * s->d * s->d;
     double *enter = source->turn + 2 * k * d4;
     const double *leave = k > 0 ? enter - d4 : source->last;
 
-    oqt__small_product(product, enter, leave, s->d * s->d);
+    if (source->half && step + k > 0 && source->before[k] == OQT__NO_CONTROL &&
+        source->after[k] == OQT__NO_CONTROL)
+        product = plain(s, source, step + k, NEXT);
+    else
+        oqt__small_product(product, enter, leave, s->d * s->d);
     memcpy(enter, product, d4 * sizeof *enter);
 }
 
@@ -301,10 +327,10 @@ static void carry(const oqt__sources *s, oqt__source *source, size_t n)
         memset(source->last + d4, 0, d4 * sizeof *source->last);
 }
 
-/* Threads take pieces (source, step); the first failure in this order counts. */
+/* Threads take pieces (source, step, half); the first failure in this order counts. */
 static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_threads, oqt_error *err)
 {
-    size_t d4 = s->d * s->d * s->d * s->d, n_piece = s->n * n, failed = SIZE_MAX;
+    size_t d4 = s->d * s->d * s->d * s->d, n_piece = 2 * s->n * n, failed = SIZE_MAX;
     oqt_error first = {0};
 
     (void)n_threads; /* a serial build has no use for it */
@@ -313,7 +339,7 @@ static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_thre
     for (size_t p = 0; p < n_piece; p++) {
         size_t thread = (size_t)oqt__thread_index();
         oqt_error inner = {0};
-        oqt_status st = one_step(s, s->source + p / n, step, p % n, s->ws + thread,
+        oqt_status st = one_half(s, s->source + p / (2 * n), step, p / 2 % n, p % 2, s->ws + thread,
                                  s->scratch + thread * SCRATCH * d4, &inner);
 
         if (st == OQT_OK)
@@ -327,21 +353,21 @@ static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_thre
     return failed == SIZE_MAX ? OQT_OK : oqt__fail(err, first.code, "%s", first.text);
 }
 
-static void all_joins(oqt__sources *s, size_t n, int n_threads)
+static void all_joins(oqt__sources *s, uint64_t step, size_t n, int n_threads)
 {
     size_t d4 = s->d * s->d * s->d * s->d;
 
     (void)n_threads;
-#pragma omp parallel for default(none) shared(s, n, d4) schedule(static)                                     \
+#pragma omp parallel for default(none) shared(s, step, n, d4) schedule(static)                               \
     num_threads(n_threads) if (n_threads > 1)
     for (size_t i = 0; i < s->n; i++) {
         double *scratch = s->scratch + (size_t)oqt__thread_index() * SCRATCH * d4;
         oqt__source *source = s->source + i;
 
         for (size_t k = 1; k < n; k++)
-            join(s, source, k, scratch);
+            join(s, source, step, k, scratch);
         if (source->real)
-            join(s, source, 0, scratch);
+            join(s, source, step, 0, scratch);
         else
             join_complex(s, source, scratch);
         carry(s, source, n);
@@ -367,7 +393,7 @@ oqt_status oqt__sources_prepare(oqt__sources *s, uint64_t step, size_t *n, oqt_e
     }
     if ((st = all_steps(s, step, row, n_threads, err)) != OQT_OK)
         return st;
-    all_joins(s, row, n_threads);
+    all_joins(s, step, row, n_threads);
     for (size_t i = 0; i < s->n; i++)
         s->source[i].pending = s->source[i].before[row];
     *n = row;

@@ -16,8 +16,8 @@
 #include "liouville/control_priv.h"
 #include "liouville/hermitian.h"
 
-/** What controls do to traces. */
-typedef enum { OQT__TRACE_KEPT, OQT__TRACE_CHANGED, OQT__TRACE_COMPLEX } oqt__trace_change;
+/** What the controls at a place do to traces; TRACE_COMPLEX: they are not real. */
+typedef enum { OQT__NO_CONTROL, OQT__TRACE_KEPT, OQT__TRACE_CHANGED, OQT__TRACE_COMPLEX } oqt__trace_change;
 
 typedef struct {
     oqt_system *system;   /* copies                                                                */
@@ -25,6 +25,8 @@ typedef struct {
     const double *rows;   /* borrowed: 2 rows of parameters for each step, or NULL                 */
     bool real;            /* controls keep matrices Hermitian                                      */
     double *half;         /* d^4: half a step of a constant system, else NULL                      */
+    double *plain;        /* 2 x 3 x d^4: its enter, next and leave without controls, of even steps and of
+                             odd ones                                                              */
     size_t sample_len;    /* of half a step                                                        */
     double *sample;       /* max_row x 2 x sample_len                                              */
     double *turn;         /* max_row x 2 x d^4: next and leave of the steps of a row               */

@@ -295,6 +295,45 @@ START_TEST(two_baths_in_list_order_with_a_drive_are_those_of_the_reference)
 }
 END_TEST
 
+/* ---- mixtures ---- */
+
+/* Finite, uniform and trivial tensors in one run, the order of the first two alternating. A control that does
+ * nothing takes the way of those that do something, and is nothing. */
+START_TEST(mixtures_of_tensors_and_idle_controls_change_nothing)
+{
+    enum { STEPS = 30 };
+    oqt_complex h[4], rho[4][(STEPS + 1) * 4], idle[D4] = {{0}};
+    oqt_pt *pts[3] = {make_pt(0.1, 4.0, 0.3, 0.1, STEPS, half_z, 1e-6),
+                      make_pt(0.1, 3.0, 0.3, 0.1, 0, sigma_x, 1e-3), NULL},
+           *with[3];
+    oqt_control *control = new_control(2);
+    oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
+    oqt_system *system;
+    oqt_error err;
+
+    ASSERT_OK(oqt_pt_create_trivial(&pts[2], 2, 0.1, &err), err);
+    for (size_t a = 0; a < D2; a++)
+        idle[a * D2 + a].re = 1.0;
+    add(control, 7, OQT_POST, idle);
+    add(control, 12, OQT_PRE, idle);
+    scale_complex(h, 0.7, sigma_y, 4);
+    system = new_system(2, h);
+    with[0] = pts[0], with[1] = pts[2], with[2] = pts[1];
+    record(rho[0], 2, pts, 1, &system, up, &opt, STEPS);
+    record(rho[1], 3, with, 1, &system, up, &opt, STEPS);
+    opt.n_controls = 1;
+    opt.controls = (const oqt_control *const *)&control;
+    record(rho[2], 2, pts, 1, &system, up, &opt, STEPS);
+    record(rho[3], 3, with, 1, &system, up, &opt, STEPS);
+    for (size_t i = 1; i < 4; i++)
+        ck_assert_double_le(max_diff_complex(rho[0], rho[i], (STEPS + 1) * 4), 1e-13);
+    for (size_t i = 0; i < 3; i++)
+        oqt_pt_destroy(pts[i]);
+    oqt_control_destroy(control);
+    oqt_system_destroy(system);
+}
+END_TEST
+
 /* ---- sums over paths ---- */
 
 /* One step of the brute-force sum: half steps of the system and controls around it. */
@@ -861,6 +900,7 @@ int main(void)
     tcase_add_test(t, flips_before_and_after_a_record_are_those_of_the_reference);
     tcase_add_test(t, rows_of_parameters_are_those_of_the_reference);
     tcase_add_test(t, two_baths_in_list_order_with_a_drive_are_those_of_the_reference);
+    tcase_add_test(t, mixtures_of_tensors_and_idle_controls_change_nothing);
     tcase_add_test(t, controls_of_all_kinds_are_those_of_the_sum_over_paths);
     tcase_add_test(t, steps_converge_with_the_order_of_the_scheme);
     tcase_add_test(t, start_time_shifts_the_clock);
