@@ -551,7 +551,7 @@ static oqt_status create_uniform(oqt_pt **out, const oqt_bath *bath, size_t d, c
     st = oqt__pt_build_uniform(pt, bath, &par, err);
     if (st == OQT_OK && pt->info.path_steps > 0 && opt->n_steps > pt->info.path_steps)
         st = oqt__path_test_long(&long_error, pt, bath, opt->n_steps, par.path_lam, opt->n_threads, err);
-    if (st == OQT_OK && pt->info.path_steps > 0 && opt->system && oqt_system_is_constant(opt->system))
+    if (st == OQT_OK && pt->info.path_steps > 0 && opt->system)
         st = oqt__growth_error(&pt->growth_error, pt, opt->system,
                                opt->n_steps > 0 ? opt->n_steps : pt->info.path_steps, err);
     if (st != OQT_OK) {
