@@ -7,6 +7,7 @@
 #include <oqtempo/control.h>
 #include <oqtempo/core.h>
 #include <oqtempo/dynamics.h>
+#include <oqtempo/guess.h>
 #include <oqtempo/liouville.h>
 #include <oqtempo/operators.h>
 #include <oqtempo/pt.h>

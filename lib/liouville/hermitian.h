@@ -94,6 +94,10 @@ oqt_status oqt__check_propagation(const oqt_system *system, const double *parame
 oqt_status oqt__system_mean(oqt_system **out, double *leg_rate, const oqt_system *system, const double *o,
                             const oqt_complex *u, double start, double duration, oqt_error *err);
 
+/** The fastest frequency of a system at time t: the largest of |H - c| and of all |rate| |A|, in spectral
+ * norms and with c in the middle of the spectrum of H. Terms of parameters are left out. */
+oqt_status oqt__system_frequency(double *f, const oqt_system *system, double t, oqt_error *err);
+
 /**
  * The rate at which a system leaves the legs (i, j) of a coupling with eigenvalues o and eigenbasis u: the
  * largest row sum of |L| between legs with different eigenvalues. Exactly 0 if the system commutes with the

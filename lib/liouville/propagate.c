@@ -543,3 +543,36 @@ done:
     oqt__free(sum);
     return st;
 }
+
+oqt_status oqt__system_frequency(double *f, const oqt_system *system, double t, oqt_error *err)
+{
+    oqt__halves_ws ws = {0};
+    double width = system->width, fastest = system->rate_norm;
+    buffers b;
+    oqt_status st = system->n_term > 0 ? oqt__halves_ws_init(&ws, 1, &system, err) : OQT_OK;
+
+    if (st != OQT_OK)
+        return st;
+    if (system->n_term > 0) {
+        b = split(&ws);
+        if ((st = evaluate(b.sample, system, t, NULL, &b, err)) == OQT_OK)
+            st = width_at(&width, system, t, &b, err);
+    }
+    for (size_t i = 0; st == OQT_OK && i < system->n_term; i++) {
+        const oqt__term *term = system->term + i;
+        double scale, norm;
+
+        if (!term->dissipator || term->of == OQT__OF_PARAMETERS)
+            continue;
+        if ((st = factor_at(&scale, term, t, NULL, err)) == OQT_OK && !term->generator)
+            st = operator_at(b.op, term, t, NULL, system->d, err);
+        if (st == OQT_OK)
+            st = oqt__operator_norm(&norm, term->generator ? term->op_matrix : b.op, system->d, err);
+        if (st == OQT_OK)
+            fastest = fmax(fastest, fabs(scale) * norm);
+    }
+    oqt__halves_ws_release(&ws);
+    if (st == OQT_OK)
+        *f = fmax(0.5 * width, fastest);
+    return st;
+}

@@ -185,11 +185,9 @@ oqt_system *oqt__system_copy(const oqt_system *system)
     return NULL;
 }
 
-/* out += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
-void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d)
+/* A^+A */
+static void fill_square(oqt_complex *square, const oqt_complex *op, size_t d)
 {
-    size_t n = d * d;
-
     for (size_t i = 0; i < d; i++)
         for (size_t k = 0; k < d; k++) {
             oqt_complex sum = {0.0, 0.0};
@@ -201,6 +199,14 @@ void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, o
             }
             square[i * d + k] = sum;
         }
+}
+
+/* out += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
+void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d)
+{
+    size_t n = d * d;
+
+    fill_square(square, op, d);
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
             oqt_complex *row = out + (i * d + j) * n;
@@ -223,10 +229,32 @@ void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, o
         }
 }
 
+/* The largest eigenvalue of A^+A is its square. */
+oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt_error *err)
+{
+    double *w = oqt__doubles(d);
+    oqt_complex *square = oqt__calloc(d * d, sizeof *square);
+    oqt_status st;
+
+    if (!w || !square) {
+        st = oqt__no_memory(err, "the norm of an operator");
+        goto done;
+    }
+    fill_square(square, op, d);
+    st = oqt__eigh_complex(w, square, square, d, err);
+    if (st == OQT_OK)
+        *norm = sqrt(fmax(w[d - 1], 0.0));
+done:
+    oqt__free(square);
+    oqt__free(w);
+    return st;
+}
+
 oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_complex *op, oqt_error *err)
 {
     size_t d, n;
     oqt_complex *sum = NULL, *square = NULL, *old;
+    double norm = 0.0;
     oqt_status st;
 
     if (!system || !op)
@@ -248,6 +276,9 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
         st = oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
         goto done;
     }
+    if ((st = oqt__operator_norm(&norm, op, d, err)) != OQT_OK)
+        goto done;
+    system->rate_norm = fmax(system->rate_norm, fabs(rate) * norm);
     old = system->liouvillian;
     system->liouvillian = sum;
     sum = old;

@@ -27,6 +27,7 @@ typedef struct {
 struct oqt_system {
     size_t d;
     double width;             /* of the spectrum of the constant Hamiltonian          */
+    double rate_norm;         /* the largest |rate| |A| of the constant dissipators   */
     oqt_complex *hamiltonian; /* d x d, constant part                                 */
     oqt_complex *liouvillian; /* d^2 x d^2, constant terms                            */
     double *generator;        /* the same in real form, once there are other terms    */
@@ -38,6 +39,9 @@ struct oqt_system {
 /** out += -i [h, .], and out += rate times the dissipator of op; square has d^2 numbers. */
 void oqt__add_commutator(oqt_complex *out, const oqt_complex *h, size_t d);
 void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d);
+
+/** The spectral norm of a matrix d x d. */
+oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt_error *err);
 
 /** OQT_EINVAL, naming an element, if a is not finite or h not Hermitian to 1e-10 of its largest element. */
 oqt_status oqt__check_finite(const oqt_complex *a, size_t rows, const char *what, oqt_error *err);
