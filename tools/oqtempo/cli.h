@@ -41,6 +41,7 @@ int exit_code_of(oqt_status status);
 /* Commands: argv[0] is the name of the command. They return the exit code. */
 int command_run(int argc, char **argv);
 int command_pt(int argc, char **argv);
+int command_guess(int argc, char **argv);
 int command_info(int argc, char **argv);
 
 #endif

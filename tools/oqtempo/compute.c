@@ -29,12 +29,9 @@ static oqt_pt_method choose_method(const struct input *in)
     return in->method == METHOD_PT_TEMPO ? OQT_PT_TEMPO : OQT_PT_UNIFORM;
 }
 
-static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, struct progress *progress)
+void tensor_options(oqt_pt_options *out, const struct input *in, int n_threads, struct progress *progress)
 {
     oqt_pt_options options = OQT_PT_OPTIONS_INIT;
-    const struct bath_input *bath = &in->bath[i];
-    oqt_error err;
-    char what[64];
 
     options.method = choose_method(in);
     if (in->accuracy > 0.0)
@@ -49,6 +46,17 @@ static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, 
     options.added_correlation_time = in->added_correlation_time;
     options.n_threads = n_threads;
     options.progress = (oqt_progress){progress_report, progress};
+    *out = options;
+}
+
+static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, struct progress *progress)
+{
+    const struct bath_input *bath = &in->bath[i];
+    oqt_pt_options options;
+    oqt_error err;
+    char what[64];
+
+    tensor_options(&options, in, n_threads, progress);
     progress_phase(progress, NULL, 0);
     if (oqt_pt_create(out, bath->bath, in->d, bath->coupling.element, in->step, &options, &err) != OQT_OK) {
         snprintf(what, sizeof what, "process tensor of baths.%zu", i);
@@ -207,10 +215,22 @@ static int take_steps(struct table *table, const struct input *in, oqt_dynamics 
     return CLI_OK;
 }
 
+void dynamics_options(oqt_dynamics_options *out, const struct input *in, int n_threads,
+                      struct progress *progress)
+{
+    oqt_dynamics_options options = OQT_DYNAMICS_OPTIONS_INIT;
+
+    options.dt = in->step;
+    options.split = in->splitting;
+    options.n_threads = n_threads;
+    options.progress = (oqt_progress){progress_report, progress};
+    *out = options;
+}
+
 static int run_dynamics(struct result *out, const struct input *in, int n_threads, struct progress *progress)
 {
     const oqt_system *system = in->system;
-    oqt_dynamics_options options = OQT_DYNAMICS_OPTIONS_INIT;
+    oqt_dynamics_options options;
     uint64_t piece = ((size_t)1 << 16) / (in->d * in->d);
     oqt_dynamics *dynamics = NULL;
     oqt_complex *rho;
@@ -223,10 +243,7 @@ static int run_dynamics(struct result *out, const struct input *in, int n_thread
     rho = malloc((size_t)(piece + 1) * in->d * in->d * sizeof *rho);
     if (!rho)
         return fail_memory();
-    options.dt = in->step;
-    options.split = in->splitting;
-    options.n_threads = n_threads;
-    options.progress = (oqt_progress){progress_report, progress};
+    dynamics_options(&options, in, n_threads, progress);
     progress_phase(progress, "dynamics", in->n_steps);
     phase_start(&out->dynamics);
     if (oqt_dynamics_create(&dynamics, out->n_tensors, out->tensor, 1, &system, in->initial.element, &options,

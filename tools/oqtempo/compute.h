@@ -25,6 +25,11 @@ struct result {
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress);
 void result_release(struct result *result);
 
+/** The options that an input gives to its process tensors and to its dynamics. */
+void tensor_options(oqt_pt_options *out, const struct input *in, int n_threads, struct progress *progress);
+void dynamics_options(oqt_dynamics_options *out, const struct input *in, int n_threads,
+                      struct progress *progress);
+
 /** What is known about a process tensor. Keys begin with `prefix`. */
 void tensor_facts(struct facts *out, const char *prefix, const oqt_pt *pt);
 

@@ -9,6 +9,7 @@ static const char help[] =
     "Numerically exact dynamics of open quantum systems with memory.\n"
     "\n"
     "  run FILE.yaml                 compute what an input file asks for\n"
+    "  guess FILE.yaml              propose a time step and a tolerance, estimate errors\n"
     "  pt build FILE.yaml -o PT.h5   make a process tensor and keep it\n"
     "  pt info PT.h5                 what a process-tensor file holds\n"
     "  pt check PT.h5                whether it holds a process tensor\n"
@@ -22,8 +23,8 @@ static const char help[] =
     "Results go to stdout, messages to stderr. Exit codes: 0 done; 1 the computation failed; 2 the command\n"
     "line or the input is wrong; 3 a file could not be read or written; 130, 143 interrupted.\n";
 
-static const char *const commands[] = {"run", "pt", "info", "--help", "--version", NULL};
-static const char *const planned[] = {"sweep", "guess", NULL};
+static const char *const commands[] = {"run", "pt", "guess", "info", "--help", "--version", NULL};
+static const char *const planned[] = {"sweep", NULL};
 
 int vfail_at(int code, const char *origin, size_t line, size_t column, const char *format, va_list args)
 {
@@ -103,11 +104,13 @@ static int dispatch(int argc, char **argv)
     case 1:
         return command_pt(argc - 1, argv + 1);
     case 2:
-        return command_info(argc - 1, argv + 1);
+        return command_guess(argc - 1, argv + 1);
     case 3:
+        return command_info(argc - 1, argv + 1);
+    case 4:
         fputs(help, stdout);
         return CLI_OK;
-    case 4:
+    case 5:
         printf("oqtempo %s\n", oqt_version());
         return CLI_OK;
     default:

@@ -62,6 +62,14 @@ static int store(const struct option *option, const char *value)
             return fail(CLI_INPUT, "option %s is %s; expected a whole number from 1 to 4096", option->name,
                         quote(quoted, value));
         *(int *)option->value = (int)n;
+    } else if (option->kind == OPTION_FRACTION) {
+        char *end, quoted[QUOTED_SIZE];
+        double x = strtod(value, &end);
+
+        if (end == value || *end || !(x > 0.0) || !(x < 1.0))
+            return fail(CLI_INPUT, "option %s is %s; expected a number > 0 and < 1", option->name,
+                        quote(quoted, value));
+        *(double *)option->value = x;
     } else {
         struct text_list *list = option->value;
         const char **grown = realloc(list->text, (list->n + 1) * sizeof *grown);

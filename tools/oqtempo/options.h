@@ -5,10 +5,11 @@
 #include "cli.h"
 
 enum option_kind {
-    OPTION_FLAG,    /* bool                                          */
-    OPTION_TEXT,    /* const char *                                  */
-    OPTION_THREADS, /* int, 1 or more                                */
-    OPTION_LIST     /* struct text_list: may be given several times  */
+    OPTION_FLAG,     /* bool                                          */
+    OPTION_TEXT,     /* const char *                                  */
+    OPTION_THREADS,  /* int, 1 or more                                */
+    OPTION_FRACTION, /* double, above 0 and below 1 */
+    OPTION_LIST      /* struct text_list: may be given several times  */
 };
 
 struct text_list {
