@@ -24,6 +24,12 @@ run guess "$scratch/warm.yaml" --tolerance 0.01
 same 'limited_by: bath' 'dt: 0.125' 'tolerance: 0.0001' 'dkmax: 20' 'epsrel: 6.903e-05'
 run guess "$scratch/warm.yaml" --set method.accuracy=0.01 --set system.hamiltonian.sigma_x=16
 same 'limited_by: system' 'dt: 0.03125' 'tolerance: 0.0001' 'dkmax: 80' 'epsrel: 6.903e-06'
+# H = 9 exp(-2 (t + 1)^2) sigma_x: the square of the pulse there, whose norm is what OQuPy takes.
+sed '1i system: {drive: [{operator: sigma_x, shape: {form: gaussian, area: 11.2798271232, center: -1, width: 0.5}}]}' \
+  "$scratch/warm.yaml" >"$scratch/pulse.yaml"
+run guess "$scratch/pulse.yaml" --tolerance 0.01
+expect_no_error
+same 'limited_by: system' 'dt: 0.05556' 'tolerance: 0.0001' 'dkmax: 45' 'epsrel: 1.795e-05'
 run guess "$scratch/warm.yaml" --tolerance 1e-5
 expect_code 0
 expect_error "warning: a bath has not been resolved"
@@ -86,6 +92,8 @@ wrong 'guess needs the length of a run' "$source/../../examples/steady-state.yam
 wrong 'guess needs the length of a run' "$source/../../examples/process-tensor.yaml"
 wrong '--verify needs an initial_state' "$source/../../examples/process-tensor.yaml" \
   --set time.steps=9 --verify
+sed '1i controls: [{step: 3, unitary: sigma_x}]' "$scratch/run.yaml" >"$scratch/pulsed.yaml"
+wrong '--verify is for runs without controls' "$scratch/pulsed.yaml" --verify
 printf 'initial_state: up\ntime: {step: 1, steps: 9}\n' >"$scratch/none.yaml"
 wrong 'guess needs at least one bath' "$scratch/none.yaml"
 finish

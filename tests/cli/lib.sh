@@ -62,6 +62,20 @@ expect_table() { # expect_table FILE SEPARATOR ROWS
           exit bad != "" }' "$1"
 }
 
+# Columns of the last table against the lines of $scratch/wanted, which begins with the number of the row.
+agree() { # agree TOLERANCE COLUMN ...
+  tolerance=$1
+  shift
+  grep -v '^#' "$scratch/out" >"$scratch/rows"
+  check "numbers differ from the reference" awk -v tolerance="$tolerance" -v columns="$*" '
+    BEGIN { n = split(columns, column, " ") }
+    NR == FNR { for (i = 1; i <= n; i++) x[FNR - 1, i] = $column[i]; next }
+    { for (i = 1; i <= n; i++) {
+        d = x[$1, i] - $(i + 1)
+        if (d > tolerance || d < -tolerance) { print "  row " $1 ": " x[$1, i] ", expected " $(i + 1); bad = 1 } } }
+    END { exit bad }' "$scratch/rows" "$scratch/wanted"
+}
+
 finish() {
   echo "$checks checks, $failures failed"
   test "$failures" -eq 0

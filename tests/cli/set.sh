@@ -26,6 +26,20 @@ run run "$example" --set time.steps=5 --set system.hamiltonian.sigma_x=0.7
 grep -v '^#' "$scratch/out" >"$scratch/after"
 check "--set changed nothing" test -n "$(cmp "$scratch/before" "$scratch/after")"
 
+# An accuracy replaces the tolerance of the file, and the other way round; but not if both are set.
+run run "$example" --set time.steps=1 --set method.accuracy=1e-3
+expect_code 0
+expect_out "# method.accuracy: 1e-3"
+check "the tolerance of the file is still there" test -z "$(grep '^# method.tolerance' "$scratch/out")"
+sed 's/^method.*/method: {accuracy: 1.0e-3}/' "$example" >"$scratch/accurate.yaml"
+run run "$scratch/accurate.yaml" --set time.steps=1 --set method.tolerance=1e-4
+expect_code 0
+expect_out "# method.tolerance: 1e-4"
+check "the accuracy of the file is still there" test -z "$(grep '^# method.accuracy' "$scratch/out")"
+run run "$example" --set method.tolerance=1e-4 --set method.accuracy=1e-3
+expect_code 2
+expect_error '--set method.accuracy: method has a tolerance and an accuracy; expected one of them'
+
 wrong() { # wrong ASSIGNMENT MESSAGE
   run run "$example" -o "$scratch/none.tsv" --set "$1"
   expect_code 2

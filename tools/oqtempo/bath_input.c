@@ -19,36 +19,6 @@ static int library_fail(const struct node *node, const oqt_error *err)
     return exit_code_of(err->code);
 }
 
-/* ---- files ---- */
-
-/* The path that a key names, relative to the folder of the input file. */
-static int get_path(char **out, const struct node *map, const char *key, const char *input_path)
-{
-    const char *name;
-    int code = get_text(&name, map, key, "the name of a file");
-
-    if (code)
-        return code;
-    *out = path_beside(input_path, name);
-    return *out ? CLI_OK : fail_memory();
-}
-
-static int read_columns(struct datafile *out, const struct node *map, const char *key, size_t n_columns,
-                        const char *input_path)
-{
-    char *path = NULL;
-    int code = get_path(&path, map, key, input_path);
-
-    if (code == CLI_OK && (code = datafile_read(out, path, n_columns)) != CLI_OK) {
-        char where[PATH_SIZE];
-        const struct node *node = node_get(map, key);
-
-        node_fail(node, "%s is a file that cannot be used", node_path(where, node));
-    }
-    free(path);
-    return code;
-}
-
 /* ---- spectral densities ---- */
 
 static int power_law(oqt_bath **out, struct tree *tree, struct node *map, double temperature, oqt_error *err)
@@ -156,7 +126,7 @@ static int table(oqt_bath **out, struct node *map, double temperature, const cha
     double *column;
     int code;
 
-    if ((code = check_keys(map, keys, NULL)) || (code = read_columns(&data, map, "file", 2, path)))
+    if ((code = check_keys(map, keys, NULL)) || (code = datafile_of_key(&data, map, "file", 2, path)))
         return code;
     column = transpose(&data, 2);
     if (column) {
@@ -210,7 +180,7 @@ static int read_correlation(oqt_bath **out, const struct node *map, const char *
     struct datafile data;
     double *time;
     oqt_complex *c;
-    int code = read_columns(&data, map, "correlation_table", 3, path);
+    int code = datafile_of_key(&data, map, "correlation_table", 3, path);
 
     if (code)
         return code;
@@ -272,7 +242,7 @@ static int read_tensor(struct bath_input *out, const struct node *map, const cha
     const struct node *node = node_get(map, "process_tensor");
     char *path = NULL;
     oqt_error err;
-    int code = get_path(&path, map, "process_tensor", input_path);
+    int code = path_of_key(&path, map, "process_tensor", input_path);
 
     if (code)
         return code;

@@ -24,9 +24,9 @@ static int library_fail(const char *what, const oqt_error *err, struct progress 
  * a run with one bath. A tensor that is kept, or joined by others, is to serve any system. */
 static oqt_pt_method choose_method(const struct input *in)
 {
-    if (in->method == METHOD_AUTO && in->task == TASK_DYNAMICS && in->n_baths == 1)
+    if (in->method == METHOD_AUTO && in->task == TASK_DYNAMICS && in->n_baths == 1 && !in->control)
         return OQT_PT_AUTO;
-    return in->method == METHOD_PT_TEMPO ? OQT_PT_TEMPO : OQT_PT_UNIFORM;
+    return in->method == METHOD_PT_TEMPO || in->method == METHOD_TEMPO ? OQT_PT_TEMPO : OQT_PT_UNIFORM;
 }
 
 void tensor_options(oqt_pt_options *out, const struct input *in, int n_threads, struct progress *progress)
@@ -39,11 +39,13 @@ void tensor_options(oqt_pt_options *out, const struct input *in, int n_threads, 
     else
         options.tolerance = in->tolerance;
     options.system = in->task != TASK_PROCESS_TENSOR || in->has_hamiltonian ? in->system : NULL;
-    options.n_steps = (size_t)in->n_steps;
+    options.n_steps =
+        (size_t)(in->task == TASK_STEADY_STATE && in->n_shapes > 0 ? in->n_period : in->n_steps);
     options.path_rate = in->path_rate;
     options.max_bond = in->max_bond;
     options.memory_steps = in->memory_steps;
     options.added_correlation_time = in->added_correlation_time;
+    options.start_time = in->start;
     options.n_threads = n_threads;
     options.progress = (oqt_progress){progress_report, progress};
     *out = options;
@@ -118,7 +120,7 @@ static int add_columns(struct table *table, const struct input *in, size_t n_row
     for (size_t i = 0; i < in->n_observables && done; i++) {
         const struct observable *o = &in->observable[i];
 
-        if (o->hermitian && in->initial_hermitian) {
+        if (o->hermitian && in->hermitian) {
             done = table_add_column(table, "%s", o->name);
         } else {
             done = table_add_column(table, "%s_re", o->name) && table_add_column(table, "%s_im", o->name);
@@ -164,7 +166,7 @@ static void fill_row(struct table *table, const struct input *in, size_t row, do
         oqt_complex value = expectation(&o->op, rho);
 
         (column++)->value[row] = value.re;
-        if (!o->hermitian || !in->initial_hermitian)
+        if (!o->hermitian || !in->hermitian)
             (column++)->value[row] = value.im;
     }
     for (size_t i = 0; in->states && i < in->d * in->d; i++) {
@@ -184,22 +186,35 @@ static bool is_finite(const oqt_complex *rho, size_t n)
 
 /* ---- dynamics ---- */
 
+/* What takes the steps: one of the two. */
+struct engine {
+    oqt_dynamics *dynamics;
+    oqt_tempo *tempo;
+};
+
+static oqt_status record(oqt_complex *rho, const struct engine *engine, uint64_t n, oqt_error *err)
+{
+    return engine->tempo ? oqt_tempo_record(rho, engine->tempo, n, err)
+                         : oqt_dynamics_record(rho, engine->dynamics, n, err);
+}
+
 /* Take all steps, in pieces that bound the memory for states. `rho` holds piece + 1 states. */
-static int take_steps(struct table *table, const struct input *in, oqt_dynamics *dynamics, oqt_complex *rho,
-                      uint64_t piece, struct progress *progress)
+static int take_steps(struct table *table, const struct input *in, const struct engine *engine,
+                      oqt_complex *rho, uint64_t piece, struct progress *progress)
 {
     size_t size = in->d * in->d;
     oqt_error err;
 
-    fill_row(table, in, 0, in->start, in->initial.element);
     for (uint64_t done = 0; done < in->n_steps;) {
         uint64_t n = in->n_steps - done < piece ? in->n_steps - done : piece;
 
         progress->base = (double)done / (double)in->n_steps;
         progress->span = (double)n / (double)in->n_steps;
         err = (oqt_error){OQT_ECANCELED, ""};
-        if (interrupted() || oqt_dynamics_record(rho, dynamics, n, &err) != OQT_OK)
+        if (interrupted() || record(rho, engine, n, &err) != OQT_OK)
             return library_fail("dynamics", &err, progress);
+        if (done == 0) /* a control may have changed the initial state */
+            fill_row(table, in, 0, in->start, rho);
         for (uint64_t k = 1; k <= n; k++) {
             if (!is_finite(rho + k * size, size)) {
                 progress_clear(progress);
@@ -224,17 +239,96 @@ void dynamics_options(oqt_dynamics_options *out, const struct input *in, int n_t
     options.split = in->splitting;
     options.n_threads = n_threads;
     options.progress = (oqt_progress){progress_report, progress};
+    options.start_time = in->start;
+    options.propagation = in->propagation;
+    options.n_controls = in->control ? 1 : 0;
+    options.controls = (const oqt_control *const *)&in->control;
     *out = options;
+}
+
+/* Under the process tensors that were built. */
+static int run_tensors(struct result *out, const struct input *in, oqt_complex *rho, uint64_t piece,
+                       int n_threads, struct progress *progress)
+{
+    const oqt_system *system = in->system;
+    struct engine engine = {NULL, NULL};
+    oqt_dynamics_options options;
+    oqt_error err;
+    int code;
+
+    dynamics_options(&options, in, n_threads, progress);
+    if (oqt_dynamics_create(&engine.dynamics, out->n_tensors, out->tensor, 1, &system, in->initial.element,
+                            &options, &err) != OQT_OK)
+        return library_fail("dynamics", &err, progress);
+    code = take_steps(&out->table, in, &engine, rho, piece, progress);
+    oqt_dynamics_get_stats(&out->stats, engine.dynamics);
+    out->has_run = code == CLI_OK;
+    if (!(out->stats.norm_excess <= LARGE_NORM_EXCESS))
+        facts_add(&out->warnings, "warning",
+                  "the run left the density matrices by %.2g: its process tensors are not good enough. A "
+                  "smaller method.tolerance or another method.path_rate may help",
+                  out->stats.norm_excess);
+    oqt_dynamics_destroy(engine.dynamics);
+    return code;
+}
+
+int gather_baths(const oqt_bath ***baths, oqt_complex **couplings, const struct input *in)
+{
+    size_t size = in->d * in->d;
+
+    *baths = malloc((in->n_baths + 1) * sizeof **baths);
+    *couplings = malloc((in->n_baths + 1) * size * sizeof **couplings);
+    if (!*baths || !*couplings)
+        return fail_memory();
+    for (size_t i = 0; i < in->n_baths; i++) {
+        (*baths)[i] = in->bath[i].bath;
+        for (size_t k = 0; k < size; k++)
+            (*couplings)[i * size + k] = in->bath[i].coupling.element[k];
+    }
+    return CLI_OK;
+}
+
+/* Without process tensors. */
+static int run_tempo(struct result *out, const struct input *in, oqt_complex *rho, uint64_t piece,
+                     int n_threads, struct progress *progress)
+{
+    oqt_tempo_options options = OQT_TEMPO_OPTIONS_INIT;
+    struct engine engine = {NULL, NULL};
+    const oqt_bath **baths = NULL;
+    oqt_complex *couplings = NULL;
+    oqt_error err;
+    int code = gather_baths(&baths, &couplings, in);
+
+    options.epsrel = in->tolerance;
+    options.start_time = in->start;
+    options.propagation = in->propagation;
+    options.control = in->control;
+    options.max_bond = in->max_bond;
+    options.memory_steps = in->memory_steps;
+    options.added_correlation_time = in->added_correlation_time;
+    options.split = in->splitting;
+    options.n_threads = n_threads;
+    options.progress = (oqt_progress){progress_report, progress};
+    if (code == CLI_OK && oqt_tempo_create(&engine.tempo, in->n_baths, baths, couplings, in->system,
+                                           in->initial.element, in->step, &options, &err) != OQT_OK)
+        code = library_fail("dynamics", &err, progress);
+    if (code == CLI_OK) {
+        code = take_steps(&out->table, in, &engine, rho, piece, progress);
+        oqt_tempo_get_stats(&out->tempo, engine.tempo);
+        out->has_tempo = code == CLI_OK;
+        if (out->tempo.limit_hit)
+            facts_add(&out->warnings, "warning", "the run was cut at method.max_bond, above its tolerance");
+    }
+    oqt_tempo_destroy(engine.tempo);
+    free(couplings);
+    free(baths);
+    return code;
 }
 
 static int run_dynamics(struct result *out, const struct input *in, int n_threads, struct progress *progress)
 {
-    const oqt_system *system = in->system;
-    oqt_dynamics_options options;
     uint64_t piece = ((size_t)1 << 16) / (in->d * in->d);
-    oqt_dynamics *dynamics = NULL;
     oqt_complex *rho;
-    oqt_error err;
     int code = add_columns(&out->table, in, (size_t)in->n_steps + 1);
 
     if (code)
@@ -243,24 +337,10 @@ static int run_dynamics(struct result *out, const struct input *in, int n_thread
     rho = malloc((size_t)(piece + 1) * in->d * in->d * sizeof *rho);
     if (!rho)
         return fail_memory();
-    dynamics_options(&options, in, n_threads, progress);
     progress_phase(progress, "dynamics", in->n_steps);
     phase_start(&out->dynamics);
-    if (oqt_dynamics_create(&dynamics, out->n_tensors, out->tensor, 1, &system, in->initial.element, &options,
-                            &err) != OQT_OK) {
-        code = library_fail("dynamics", &err, progress);
-    } else {
-        code = take_steps(&out->table, in, dynamics, rho, piece, progress);
-        oqt_dynamics_get_stats(&out->stats, dynamics);
-        out->has_run = code == CLI_OK;
-        if (!(out->stats.norm_excess <= LARGE_NORM_EXCESS))
-            facts_add(&out->warnings, "warning",
-                      "the run left the density matrices by %.2g: its process tensors are not good enough. A "
-                      "smaller method.tolerance or another method.path_rate may help",
-                      out->stats.norm_excess);
-    }
+    code = (in->method == METHOD_TEMPO ? run_tempo : run_tensors)(out, in, rho, piece, n_threads, progress);
     phase_stop(&out->dynamics);
-    oqt_dynamics_destroy(dynamics);
     free(rho);
     return code;
 }
@@ -271,49 +351,55 @@ static void check_trace(struct facts *warnings, const struct input *in)
 
     for (size_t i = 0; i < in->d; i++)
         trace += in->initial.element[i * in->d + i].re;
-    if (in->initial_hermitian && fabs(trace - 1.0) > 1e-9)
+    if (in->hermitian && fabs(trace - 1.0) > 1e-9)
         facts_add(warnings, "warning", "the initial state is Hermitian but its trace is %.10g, not 1", trace);
 }
 
 /* ---- steady state ---- */
 
-/* One row, at t = inf. */
+/* One row, at t = inf, or those of one period. */
 static int find_steady_state(struct result *out, const struct input *in, int n_threads,
                              struct progress *progress)
 {
-    const oqt_system *system = in->system;
     oqt_steady_options options = OQT_STEADY_OPTIONS_INIT;
-    oqt_complex *rho;
+    size_t n = (size_t)in->n_period, size = in->d * in->d;
+    const oqt_system **systems = malloc(n * sizeof *systems);
+    oqt_complex *rho = calloc(n, size * sizeof *rho);
     oqt_error err;
-    int code = add_columns(&out->table, in, 1);
+    int code = systems && rho ? add_columns(&out->table, in, n) : fail_memory();
 
     if (code)
-        return code;
-    rho = malloc(in->d * in->d * sizeof *rho);
-    if (!rho)
-        return fail_memory();
+        goto done;
+    for (size_t i = 0; i < n; i++)
+        systems[i] = in->system;
     options.dt = in->step;
     options.split = in->splitting;
     options.n_threads = n_threads;
     options.progress = (oqt_progress){progress_report, progress};
+    options.start_time = in->start;
+    options.propagation = in->propagation;
     progress_phase(progress, "steady state", 0);
     phase_start(&out->dynamics);
-    if (oqt_steady_state(rho, &out->steady, out->n_tensors, out->tensor, 1, &system, &options, &err) !=
+    if (oqt_steady_state(rho, &out->steady, out->n_tensors, out->tensor, n, systems, &options, &err) !=
         OQT_OK) {
         code = library_fail("steady-state", &err, progress);
     } else {
-        fill_row(&out->table, in, 0, INFINITY, rho);
+        for (size_t i = 0; i < n; i++)
+            fill_row(&out->table, in, i, n > 1 ? in->start + (double)i * in->step : (double)INFINITY,
+                     rho + i * size);
         out->has_steady = true;
     }
     phase_stop(&out->dynamics);
+done:
     free(rho);
+    free(systems);
     return code;
 }
 
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress)
 {
     struct result result = {0};
-    int code = build_all(&result, in, n_threads, progress);
+    int code = in->method == METHOD_TEMPO ? CLI_OK : build_all(&result, in, n_threads, progress);
 
     if (code == CLI_OK && in->task == TASK_DYNAMICS) {
         check_trace(&result.warnings, in);
@@ -412,6 +498,11 @@ void result_facts(struct facts *out, const struct result *result)
         facts_add(out, "run.bond_dimension", "%zu", result->stats.bond_dimension);
         facts_add(out, "run.trace_drift", "%.3g", result->stats.trace_drift);
         facts_add(out, "run.norm_excess", "%.3g", result->stats.norm_excess);
+    }
+    if (result->has_tempo) {
+        facts_add(out, "run.largest_bond", "%zu", result->tempo.largest_bond);
+        facts_add(out, "run.discarded_weight", "%.3g", result->tempo.discarded_weight);
+        facts_add(out, "run.trace_drift", "%.3g", result->tempo.trace_drift);
     }
     if (result->has_steady) {
         facts_add(out, "run.bond_dimension", "%zu", result->steady.bond_dimension);

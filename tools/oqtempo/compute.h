@@ -12,6 +12,8 @@ struct result {
     oqt_pt **built; /* those of them that are ours to destroy, else NULL */
     bool has_run;   /* the dynamics was computed */
     oqt_dynamics_stats stats;
+    bool has_tempo; /* it was that of TEMPO */
+    oqt_tempo_stats tempo;
     bool has_steady; /* the steady state was found */
     oqt_steady_stats steady;
     struct table table;
@@ -24,6 +26,10 @@ struct result {
  */
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress);
 void result_release(struct result *result);
+
+/** The baths and couplings of an input as the library takes them; to be freed by the caller, also on failure.
+ */
+int gather_baths(const oqt_bath ***baths, oqt_complex **couplings, const struct input *in);
 
 /** The options that an input gives to its process tensors and to its dynamics. */
 void tensor_options(oqt_pt_options *out, const struct input *in, int n_threads, struct progress *progress);

@@ -1,8 +1,6 @@
 /* datafile.c - tables of numbers in text files. */
 #include "datafile.h"
 
-#include "text.h"
-
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -99,4 +97,33 @@ char *path_beside(const char *beside, const char *name)
     if (name[0] == '/' || !slash)
         return copy_text(name, strlen(name));
     return format_text("%.*s/%s", (int)(slash - beside), beside, name);
+}
+
+/* ---- files that keys name ---- */
+
+int path_of_key(char **out, const struct node *map, const char *key, const char *input_path)
+{
+    const char *name;
+    int code = get_text(&name, map, key, "the name of a file");
+
+    if (code)
+        return code;
+    *out = path_beside(input_path, name);
+    return *out ? CLI_OK : fail_memory();
+}
+
+int datafile_of_key(struct datafile *out, const struct node *map, const char *key, size_t n_columns,
+                    const char *input_path)
+{
+    char *path = NULL;
+    int code = path_of_key(&path, map, key, input_path);
+
+    if (code == CLI_OK && (code = datafile_read(out, path, n_columns)) != CLI_OK) {
+        char where[PATH_SIZE];
+        const struct node *node = node_get(map, key);
+
+        node_fail(node, "%s is a file that cannot be used", node_path(where, node));
+    }
+    free(path);
+    return code;
 }

@@ -50,25 +50,26 @@ static int check_input(const struct guess_options *o, const struct input *in)
     }
     if (o->verify && !in->initial.element)
         return fail_at(CLI_INPUT, o->file, 0, 0, "--verify needs an initial_state");
+    if (o->verify && in->control)
+        return fail_at(CLI_INPUT, o->file, 0, 0, "--verify is for runs without controls");
     return CLI_OK;
 }
 
 static int propose(oqt_guess *out, const struct guess_options *o, const struct input *in)
 {
-    const oqt_bath **baths = malloc(in->n_baths * sizeof *baths);
+    const oqt_bath **baths = NULL;
+    oqt_complex *couplings = NULL;
     oqt_guess_options options = OQT_GUESS_OPTIONS_INIT;
     oqt_error err;
-    int code = CLI_OK;
+    int code = gather_baths(&baths, &couplings, in);
 
-    if (!baths)
-        return fail_memory();
-    for (size_t i = 0; i < in->n_baths; i++)
-        baths[i] = in->bath[i].bath;
     options.tolerance = o->wanted;
     options.n_threads = o->n_threads;
-    if (oqt_guess_parameters(out, in->n_baths, baths, in->system, in->start,
+    if (code == CLI_OK &&
+        oqt_guess_parameters(out, in->n_baths, baths, in->system, in->start,
                              in->start + (double)in->n_steps * in->step, &options, &err) != OQT_OK)
         code = library_fail(o, &err);
+    free(couplings);
     free(baths);
     return code;
 }
@@ -90,25 +91,17 @@ static void print_proposals(const oqt_guess *g)
 /* The settings of the file, with `tolerance` where it asks for an accuracy. */
 static int verify(const struct guess_options *o, const struct input *in, double tolerance)
 {
-    size_t size = in->d * in->d;
-    const oqt_bath **baths = malloc(in->n_baths * sizeof *baths);
-    oqt_complex *couplings = malloc(in->n_baths * size * sizeof *couplings);
+    const oqt_bath **baths = NULL;
+    oqt_complex *couplings = NULL;
     struct progress progress;
     oqt_pt_options pt;
     oqt_dynamics_options dynamics;
     oqt_guess_check check;
     oqt_error err;
-    int code = CLI_OK;
+    int code = gather_baths(&baths, &couplings, in);
 
-    if (!baths || !couplings) {
-        code = fail_memory();
+    if (code)
         goto done;
-    }
-    for (size_t i = 0; i < in->n_baths; i++) {
-        baths[i] = in->bath[i].bath;
-        for (size_t k = 0; k < size; k++)
-            couplings[i * size + k] = in->bath[i].coupling.element[k];
-    }
     signals_watch();
     progress_init(&progress, o->quiet);
     progress_phase(&progress, NULL, 0);

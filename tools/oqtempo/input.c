@@ -5,145 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DIMENSION = 512 };
-
-static const char *const top_keys[] = {"task",   "system",      "initial_state", "baths", "time",
-                                       "method", "observables", "output",        NULL};
-static const char *const planned_top_keys[] = {"controls", "chain", NULL};
+static const char *const top_keys[] = {"task",   "system",   "initial_state", "baths",  "time",
+                                       "method", "controls", "observables",   "output", NULL};
+static const char *const planned_top_keys[] = {"chain", NULL};
 const char *const task_names[] = {"dynamics", "process-tensor", "steady-state", NULL};
 static const char *const planned_tasks[] = {
     "correlations", "mean-field", "thermal-state", "gradient", "bath-dynamics", "chain", NULL};
 
-/* ---- system ---- */
-
-static size_t dissipator_dimension(const struct node *system)
-{
-    const struct node *list = node_get(system, "dissipators");
-    size_t d = 0;
-
-    for (size_t i = 0; list && list->kind == NODE_LIST && i < list->n && d == 0; i++) {
-        if (list->child[i]->kind == NODE_MAP)
-            d = operator_dimension(node_get(list->child[i], "operator"));
-    }
-    return d;
-}
-
-static size_t bath_dimension(const struct input *in)
-{
-    const struct node *list = node_get(in->tree.root, "baths");
-    size_t d = 0;
-
-    for (size_t i = 0; i < in->n_baths && d == 0; i++) {
-        if (in->bath[i].pt) {
-            oqt_pt_info info;
-
-            oqt_pt_get_info(&info, in->bath[i].pt);
-            d = info.dimension;
-        } else {
-            d = operator_dimension(node_get(list->child[i], "coupling"));
-        }
-    }
-    return d;
-}
-
-static size_t observable_dimension(const struct node *list)
-{
-    size_t d = 0;
-
-    for (size_t i = 0; list && list->kind == NODE_LIST && i < list->n && d == 0; i++) {
-        const struct node *node = list->child[i];
-
-        if (node->kind == NODE_SCALAR) {
-            d = operator_dimension(node);
-        } else if (node->kind == NODE_MAP) {
-            d = operator_dimension(node_get(node, "operator"));
-        }
-    }
-    return d;
-}
-
-/* The dimension given, else the first that something implies. Contradictions show when the rest is read. */
-static int find_dimension(struct input *in, struct node *system)
-{
-    const struct node *root = in->tree.root;
-    char text[32];
-    uint64_t d;
-    size_t inferred = operator_dimension(node_get(system, "hamiltonian"));
-
-    if (inferred == 0)
-        inferred = bath_dimension(in);
-    if (inferred == 0)
-        inferred = state_dimension(node_get(root, "initial_state"));
-    if (inferred == 0)
-        inferred = dissipator_dimension(system);
-    if (inferred == 0)
-        inferred = observable_dimension(node_get(root, "observables"));
-    if (inferred > MAX_DIMENSION && !node_get(system, "dimension"))
-        return node_fail(root, "a matrix has %zu rows; expected at most %d", inferred, MAX_DIMENSION);
-    snprintf(text, sizeof text, "%zu", inferred);
-    int code = get_integer(&d, &in->tree, system, "dimension", 1, MAX_DIMENSION, inferred ? text : NULL);
-    in->d = code ? 0 : (size_t)d;
-    return code;
-}
-
-static int add_dissipator(struct input *in, struct node *node)
-{
-    static const char *const keys[] = {"rate", "operator", NULL};
-    const struct node *op;
-    struct matrix matrix = {0};
-    oqt_error err;
-    double rate;
-    int code;
-
-    if ((code = expect_map(node)) || (code = check_keys(node, keys, NULL)) ||
-        (code = get_number(&rate, &in->tree, node, "rate", ANY_NUMBER, NULL)))
-        return code;
-    if (!(op = node_get(node, "operator")))
-        return missing_key(node, "operator", "an operator");
-    if ((code = operator_read(&matrix, op, in->d)))
-        return code;
-    if (oqt_system_add_dissipator(in->system, rate, matrix.element, &err) != OQT_OK) {
-        node_fail(node, "%s", err.text);
-        code = exit_code_of(err.code);
-    }
-    matrix_release(&matrix);
-    return code;
-}
-
-static int read_hamiltonian(struct input *in, const struct node *system)
-{
-    const struct node *node = node_get(system, "hamiltonian");
-    struct matrix matrix = {0};
-    oqt_error err;
-    int code = node ? operator_read_hermitian(&matrix, node, in->d) : matrix_create(&matrix, in->d);
-
-    in->has_hamiltonian = node != NULL;
-    if (code == CLI_OK && oqt_system_create(&in->system, in->d, matrix.element, &err) != OQT_OK) {
-        node_fail(node ? node : system, "system.hamiltonian: %s", err.text);
-        code = exit_code_of(err.code);
-    }
-    matrix_release(&matrix);
-    return code;
-}
-
-static int read_system(struct input *in)
-{
-    static const char *const keys[] = {"dimension", "hamiltonian", "dissipators", NULL};
-    static const char *const planned[] = {"drive", NULL};
-    struct node *system, *list;
-    int code;
-
-    if ((code = get_section(&system, &in->tree, "system", true)) ||
-        (code = check_keys(system, keys, planned)) || (code = find_dimension(in, system)) ||
-        (code = read_hamiltonian(in, system)))
-        return code;
-    list = node_get(system, "dissipators");
-    if (list && (code = expect_list(list, "a list of {rate, operator}")))
-        return code;
-    for (size_t i = 0; list && i < list->n && code == CLI_OK; i++)
-        code = add_dissipator(in, list->child[i]);
-    return code;
-}
+/* ---- initial state ---- */
 
 static int read_initial_state(struct input *in)
 {
@@ -151,14 +20,14 @@ static int read_initial_state(struct input *in)
     size_t i, j;
     int code;
 
-    in->initial_hermitian = true;
+    in->hermitian = true;
     if (!node && in->task != TASK_DYNAMICS)
         return CLI_OK;
     if (!node)
         return missing_key(in->tree.root, "initial_state", "the name of a state or a matrix");
     if ((code = state_read(&in->initial, node, in->d)))
         return code;
-    in->initial_hermitian = in->task == TASK_STEADY_STATE || matrix_is_hermitian(&in->initial, &i, &j);
+    in->hermitian = in->task == TASK_STEADY_STATE || matrix_is_hermitian(&in->initial, &i, &j);
     return CLI_OK;
 }
 
@@ -201,9 +70,33 @@ static int check_steps(const struct input *in)
     return CLI_OK;
 }
 
+/* A steady state is that of a drive that repeats itself, after period_steps steps or in any time. */
+static int read_period(struct input *in, struct node *time)
+{
+    const struct node *node = node_get(time, "period_steps");
+    char path[PATH_SIZE];
+    int code = CLI_OK;
+
+    in->n_period = 1;
+    if (node && in->task != TASK_STEADY_STATE)
+        return key_fail(node, "%s is of the task steady-state only", node_path(path, node));
+    if (node)
+        code = get_integer(&in->n_period, &in->tree, time, "period_steps", 1, 1000000, NULL);
+    for (size_t i = 0; code == CLI_OK && in->task == TASK_STEADY_STATE && i < in->n_shapes; i++) {
+        double period = (double)in->n_period * in->step;
+
+        if (!shape_repeats(in->shape[i], period))
+            code = node_fail(in->shape[i]->node,
+                             "%s does not repeat itself after a time of %.10g; expected a "
+                             "sine with a period of time.period_steps times time.step",
+                             node_path(path, in->shape[i]->node), period);
+    }
+    return code;
+}
+
 static int read_time(struct input *in)
 {
-    static const char *const keys[] = {"start", "step", "steps", NULL};
+    static const char *const keys[] = {"start", "step", "steps", "period_steps", NULL};
     const uint64_t most = SIZE_MAX / (64 * sizeof(oqt_complex)) / MAX_DIMENSION / MAX_DIMENSION;
     struct node *time;
     char text[32];
@@ -220,32 +113,67 @@ static int read_time(struct input *in)
         code = get_integer(&in->n_steps, &in->tree, time, "steps", 1, most, NULL);
     if (in->task == TASK_STEADY_STATE)
         in->n_steps = 0;
-    return code ? code : check_steps(in);
+    if (code || (code = read_period(in, time)))
+        return code;
+    return check_steps(in);
 }
 
 /* ---- method ---- */
 
-/* The end of the memory, which only a finite process tensor has. */
+/* The finite methods need a number of steps, and TEMPO the baths themselves. */
+static int check_finite(const struct input *in, struct node *map)
+{
+    static const char *const names[] = {"auto", "uniform", "pt-tempo", "tempo"};
+    const struct node *name = node_get(map, "name"), *list = node_get(in->tree.root, "baths");
+    const struct node *rate = node_get(map, "path_rate"), *accuracy = node_get(map, "accuracy");
+
+    if (in->task == TASK_STEADY_STATE)
+        return node_fail(name,
+                         "method.name is %s, but a steady state needs process tensors without end; expected "
+                         "auto or uniform",
+                         names[in->method]);
+    if (in->n_steps == 0)
+        return node_fail(map, "method.name is %s, which needs the number time.steps", names[in->method]);
+    if (in->method != METHOD_TEMPO)
+        return CLI_OK;
+    if (in->task == TASK_PROCESS_TENSOR)
+        return node_fail(name, "method.name is tempo, which makes no process tensor");
+    if (in->n_baths == 0)
+        return node_fail(name, "method.name is tempo, which needs at least one bath");
+    if (accuracy)
+        return node_fail(accuracy, "method.accuracy is of process tensors; expected a tolerance for tempo");
+    if (rate)
+        return node_fail(rate, "method.path_rate is of process tensors, which tempo does not use");
+    for (size_t i = 0; i < in->n_baths; i++) {
+        if (in->bath[i].pt)
+            return node_fail(list->child[i], "baths.%zu is a process tensor; the method tempo needs the bath",
+                             i);
+    }
+    return CLI_OK;
+}
+
+/* The end of the memory, which the finite methods may have. */
 static int read_memory(struct input *in, struct node *map)
 {
     static const char *const keys[] = {"memory_steps", "added_correlation_time"};
     const struct node *added = node_get(map, "added_correlation_time");
+    bool finite = in->method == METHOD_PT_TEMPO || in->method == METHOD_TEMPO;
     uint64_t steps = 0;
-    int code = CLI_OK;
+    int code = finite ? check_finite(in, map) : CLI_OK;
 
-    for (size_t i = 0; i < 2 && in->method != METHOD_PT_TEMPO; i++)
+    for (size_t i = 0; i < 2 && !finite; i++) {
         if (node_get(map, keys[i]))
-            return node_fail(node_get(map, keys[i]), "method.%s is of the method pt-tempo only", keys[i]);
-    if (in->method == METHOD_PT_TEMPO && in->task == TASK_STEADY_STATE)
-        return node_fail(node_get(map, "name"),
-                         "method.name is pt-tempo, but a steady state needs process tensors without "
-                         "end; expected auto or uniform");
-    if (in->method == METHOD_PT_TEMPO && in->n_steps == 0)
-        return node_fail(map, "method.name is pt-tempo, which needs the number time.steps");
-    if (node_get(map, "memory_steps"))
-        code = get_integer(&steps, &in->tree, map, "memory_steps", 1, 1000000000, NULL);
-    else if (added)
+            return node_fail(node_get(map, keys[i]), "method.%s is of the methods pt-tempo and tempo only",
+                             keys[i]);
+    }
+    if (code == CLI_OK && node_get(map, "memory_steps")) {
+        code = get_integer(&steps, &in->tree, map, "memory_steps", in->method == METHOD_TEMPO ? 0 : 1,
+                           1000000000, NULL);
+        if (code == CLI_OK && steps == 0)
+            steps = OQT_NO_MEMORY;
+    } else if (code == CLI_OK && added) {
         return missing_key(map, "memory_steps", "the number of steps after which the memory is cut");
+    }
     if (code == CLI_OK && added && added->kind == NODE_SCALAR && strcmp(added->text, "infinite") == 0)
         in->added_correlation_time = INFINITY;
     else if (code == CLI_OK && added)
@@ -254,27 +182,47 @@ static int read_memory(struct input *in, struct node *map)
     return code;
 }
 
+/* Whether the errors are to be known: a tolerance or an accuracy, of which --set overrides the other one. */
+static int choose_tolerance(const struct node **accuracy, struct node *map)
+{
+    struct node *wanted = node_get(map, "accuracy"), *tolerance = node_get(map, "tolerance");
+
+    *accuracy = wanted;
+    if (!wanted || !tolerance)
+        return CLI_OK;
+    if (node_is_set(wanted) == node_is_set(tolerance))
+        return node_fail(wanted, "method has a tolerance and an accuracy; expected one of them");
+    if (node_is_set(wanted)) {
+        node_remove(map, tolerance);
+    } else {
+        node_remove(map, wanted);
+        *accuracy = NULL;
+    }
+    return CLI_OK;
+}
+
 static int read_method(struct input *in)
 {
-    static const char *const keys[] = {"name",     "tolerance", "accuracy",     "path_rate",
-                                       "max_bond", "splitting", "memory_steps", "added_correlation_time",
-                                       NULL};
-    static const char *const names[] = {"auto", "uniform", "pt-tempo", NULL};
-    static const char *const planned_names[] = {"tempo", NULL};
-    static const enum method methods[] = {METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO};
+    static const char *const keys[] = {"name",        "tolerance", "accuracy",     "path_rate",
+                                       "max_bond",    "splitting", "memory_steps", "added_correlation_time",
+                                       "propagation", NULL};
+    static const char *const names[] = {"auto", "uniform", "pt-tempo", "tempo", NULL};
+    static const enum method methods[] = {METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO, METHOD_TEMPO};
     static const char *const splittings[] = {"symmetric", "list", NULL};
+    static const char *const propagations[] = {"magnus", "average", "midpoint", NULL};
+    static const oqt_propagation hows[] = {OQT_PROPAGATE_MAGNUS, OQT_PROPAGATE_AVERAGE,
+                                           OQT_PROPAGATE_MIDPOINT};
     struct node *map;
     const struct node *accuracy;
-    size_t name, splitting = 0;
+    size_t name, splitting = 0, propagation = 0;
     uint64_t max_bond = 0;
     int code;
 
     if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
-        (code = get_choice(&name, &in->tree, map, "name", names, planned_names, "auto")))
+        (code = get_choice(&name, &in->tree, map, "name", names, NULL, "auto")))
         return code;
-    accuracy = node_get(map, "accuracy");
-    if (accuracy && node_get(map, "tolerance"))
-        return node_fail(accuracy, "method has a tolerance and an accuracy; expected one of them");
+    if ((code = choose_tolerance(&accuracy, map)))
+        return code;
     if (accuracy)
         code = get_number(&in->accuracy, &in->tree, map, "accuracy", BETWEEN_0_AND_1, NULL);
     else
@@ -287,10 +235,15 @@ static int read_method(struct input *in)
         code = get_integer(&max_bond, &in->tree, map, "max_bond", 1, 1000000, NULL);
     if (code == CLI_OK && (in->n_baths > 1 || node_get(map, "splitting")))
         code = get_choice(&splitting, &in->tree, map, "splitting", splittings, NULL, "symmetric");
+    if (code == CLI_OK && (in->n_shapes > 0 || node_get(map, "propagation")))
+        code = get_choice(&propagation, &in->tree, map, "propagation", propagations, NULL, "magnus");
+    if (code)
+        return code;
+    in->propagation = hows[propagation];
     in->method = methods[name];
     in->max_bond = (size_t)max_bond;
     in->splitting = splitting == 0 ? OQT_SPLIT_SYMMETRIC : OQT_SPLIT_LIST;
-    return code ? code : read_memory(in, map);
+    return read_memory(in, map);
 }
 
 /* ---- observables and output ---- */
@@ -433,9 +386,10 @@ int input_read(struct input *out, const char *path, const char *const *set, size
     for (size_t i = 0; i < n_set && code == CLI_OK; i++)
         code = tree_set(&in.tree, set[i]);
     if (code || (code = check_task(&in, build)) || (code = baths_read_tensors(&in, path)) ||
-        (code = check_bath_count(&in)) || (code = read_system(&in)) || (code = read_initial_state(&in)) ||
-        (code = baths_read(&in, path)) || (code = read_time(&in)) || (code = read_method(&in)) ||
-        (code = read_observables(&in)) || (code = read_output(&in))) {
+        (code = check_bath_count(&in)) || (code = system_read(&in, path)) ||
+        (code = read_initial_state(&in)) || (code = baths_read(&in, path)) || (code = read_time(&in)) ||
+        (code = controls_read(&in)) || (code = read_method(&in)) || (code = read_observables(&in)) ||
+        (code = read_output(&in))) {
         input_release(&in);
         return code;
     }
@@ -450,7 +404,8 @@ void input_release(struct input *in)
     free(in->observable);
     baths_release(in);
     matrix_release(&in->initial);
-    oqt_system_destroy(in->system);
+    system_release(in);
+    oqt_control_destroy(in->control);
     tree_release(&in->tree);
     *in = (struct input){0};
 }

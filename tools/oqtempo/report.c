@@ -127,6 +127,17 @@ static void write_run(struct json *json, const oqt_dynamics_stats *stats)
     json_end_object(json);
 }
 
+static void write_tempo(struct json *json, const oqt_tempo_stats *stats)
+{
+    json_begin_object(json, "run");
+    json_integer(json, "steps", stats->n_steps);
+    json_integer(json, "largest_bond", stats->largest_bond);
+    json_number(json, "discarded_weight", stats->discarded_weight);
+    json_number(json, "trace_drift", stats->trace_drift);
+    json_bool(json, "limit_hit", stats->limit_hit != 0);
+    json_end_object(json);
+}
+
 static void write_steady(struct json *json, const oqt_steady_stats *stats)
 {
     json_begin_object(json, "run");
@@ -169,6 +180,8 @@ void report_run(struct text *out, const struct input *in, const struct result *r
     json_end_array(&json);
     if (result->has_run)
         write_run(&json, &result->stats);
+    if (result->has_tempo)
+        write_tempo(&json, &result->tempo);
     if (result->has_steady)
         write_steady(&json, &result->steady);
     json_integer(&json, "peak_memory_bytes", peak_memory());

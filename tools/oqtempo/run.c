@@ -24,7 +24,7 @@ static int check_outputs(const struct run_options *o, const struct input *in)
 
     if (in->task == TASK_PROCESS_TENSOR && o->plot)
         return fail(CLI_INPUT, "--plot needs a table, but a process tensor is what is built");
-    if (in->task == TASK_STEADY_STATE && o->plot)
+    if (in->task == TASK_STEADY_STATE && in->n_period == 1 && o->plot)
         return fail(CLI_INPUT, "--plot needs more than one row, but a steady state is what is computed");
     if (in->task == TASK_PROCESS_TENSOR && o->output && !hdf5)
         return fail(CLI_INPUT, "a process tensor is written as HDF5; expected -o with a name ending in .h5");
@@ -53,6 +53,8 @@ static int summarize(const struct input *in)
     printf("task: %s\ndimension: %zu\nbaths: %zu\nobservables: %zu\n", task_names[in->task], in->d,
            in->n_baths, in->n_observables);
     printf("step: %.17g\n", in->step);
+    if (in->n_shapes > 0)
+        printf("functions of time: %zu\n", in->n_shapes);
     if (in->n_steps > 0)
         printf("steps: %llu\ntime: %.17g .. %.17g\n", (unsigned long long)in->n_steps, in->start,
                in->start + (double)in->n_steps * in->step);

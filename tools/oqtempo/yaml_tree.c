@@ -90,6 +90,23 @@ struct node *node_add_default(struct tree *tree, struct node *map, const char *k
     return attach_key(map, node, copy_text(key, strlen(key))) ? node : NULL;
 }
 
+void node_remove(struct node *map, struct node *child)
+{
+    size_t i = 0;
+
+    while (map->child[i] != child)
+        i++;
+    for (map->n--; i < map->n; i++)
+        map->child[i] = map->child[i + 1];
+    node_destroy(child);
+}
+
+/* Whatever comes from a file has a line. */
+bool node_is_set(const struct node *node)
+{
+    return node->line == 0 && !node->is_default;
+}
+
 const char *node_path(char out[PATH_SIZE], const struct node *node)
 {
     size_t end = PATH_SIZE - 1; /* filled from the end, as the way goes from the leaf to the root */

@@ -48,6 +48,12 @@ struct node *node_get(const struct node *map, const char *key);
 /** Put a scalar, or with text NULL an empty mapping, for a key that was left out. NULL if out of memory. */
 struct node *node_add_default(struct tree *tree, struct node *map, const char *key, const char *text);
 
+/** Remove a value of a mapping and free it. */
+void node_remove(struct node *map, struct node *child);
+
+/** Whether --set gave the value. */
+bool node_is_set(const struct node *node);
+
 /** Print a message that begins with the place of a node, or with that of its key; returns CLI_INPUT. */
 int node_fail(const struct node *node, const char *format, ...) PRINTF_LIKE(2, 3);
 int key_fail(const struct node *node, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,222 @@
+/* control_input.c - the list `controls` of an input file. */
+#include "input.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const char *const ways[] = {"unitary", "kraus", "superoperator", NULL};
+enum { UNITARY, KRAUS, SUPEROPERATOR };
+
+/* ---- superoperators ---- */
+
+/* d^2 rows of d^2 numbers. */
+static int read_superoperator(oqt_complex *out, const struct node *node, size_t d)
+{
+    size_t n = d * d;
+    char path[PATH_SIZE], found[QUOTED_SIZE];
+    int code = expect_list(node, "a list of rows");
+
+    if (code)
+        return code;
+    if (node->n != n)
+        return node_fail(node, "%s has %zu rows; expected %zu, the square of the dimension",
+                         node_path(path, node), node->n, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct node *row = node->child[i];
+
+        if (row->kind != NODE_LIST || row->n != n)
+            return node_fail(row, "row %zu of %s is %s; expected a list of %zu numbers", i,
+                             node_path(path, node),
+                             row->kind == NODE_LIST ? "a list of another length" : describe(found, row), n);
+        for (size_t j = 0; j < n && code == CLI_OK; j++)
+            code = read_complex(out + i * n + j, row->child[j]);
+        if (code)
+            return code;
+    }
+    return CLI_OK;
+}
+
+static int read_kraus(oqt_complex *out, const struct node *list, size_t d)
+{
+    struct matrix op = {0};
+    oqt_complex *kraus;
+    int code = expect_list(list, "a list of operators");
+
+    if (code)
+        return code;
+    if (list->n == 0)
+        return node_fail(list, "the list of Kraus operators is empty");
+    kraus = malloc(list->n * d * d * sizeof *kraus);
+    if (!kraus)
+        return fail_memory();
+    for (size_t k = 0; k < list->n && code == CLI_OK; k++) {
+        code = operator_read(&op, list->child[k], d);
+        for (size_t i = 0; code == CLI_OK && i < d * d; i++)
+            kraus[k * d * d + i] = op.element[i];
+        matrix_release(&op);
+    }
+    if (code == CLI_OK)
+        oqt_super_kraus(out, d, list->n, kraus);
+    free(kraus);
+    return code;
+}
+
+static int read_unitary(oqt_complex *out, const struct node *node, size_t d)
+{
+    struct matrix op = {0};
+    char path[PATH_SIZE];
+    oqt_error err;
+    int code = operator_read(&op, node, d);
+
+    if (code)
+        return code;
+    if (oqt_super_unitary(out, d, op.element, &err) != OQT_OK) {
+        node_fail(node, "%s: %s", node_path(path, node), err.text);
+        code = exit_code_of(err.code);
+    }
+    matrix_release(&op);
+    return code;
+}
+
+/* Of the ways to give the operation exactly one. */
+static int find_way(const struct node **node, size_t *way, const struct node *map)
+{
+    char path[PATH_SIZE];
+
+    *node = NULL;
+    for (size_t i = 0; ways[i]; i++) {
+        const struct node *found = node_get(map, ways[i]);
+
+        if (found && *node)
+            return key_fail(found, "%s is given twice, by %s and by %s; expected one of them",
+                            node_path(path, map), (*node)->key, found->key);
+        if (found) {
+            *node = found;
+            *way = i;
+        }
+    }
+    if (!*node)
+        return node_fail(map, "%s has no unitary, kraus or superoperator", node_path(path, map));
+    return CLI_OK;
+}
+
+/* Whether Hermitian matrices stay so: the element that takes rho_kl to rho_ij is the conjugate of that from
+ * rho_lk to rho_ji. */
+static bool keeps_hermitian(const oqt_complex *s, size_t d)
+{
+    size_t n = d * d;
+    double largest = 0.0, off = 0.0;
+
+    for (size_t a = 0; a < n; a++) {
+        for (size_t b = 0; b < n; b++) {
+            oqt_complex x = s[a * n + b], y = s[(a % d * d + a / d) * n + b % d * d + b / d];
+
+            largest = fmax(largest, hypot(x.re, x.im));
+            off = fmax(off, hypot(x.re - y.re, x.im + y.im));
+        }
+    }
+    return off <= 1e-10 * largest;
+}
+
+static int read_operation(oqt_complex *out, struct input *in, const struct node *map)
+{
+    const struct node *node;
+    size_t way = UNITARY;
+    int code = find_way(&node, &way, map);
+
+    if (code)
+        return code;
+    if (way == UNITARY)
+        return read_unitary(out, node, in->d);
+    if (way == KRAUS)
+        return read_kraus(out, node, in->d);
+    code = read_superoperator(out, node, in->d);
+    in->hermitian = in->hermitian && (code || keeps_hermitian(out, in->d));
+    return code;
+}
+
+/* ---- places ---- */
+
+struct place {
+    bool by_time;
+    uint64_t step;
+    double time;
+    oqt_when when;
+};
+
+/* A step or a time within the run. */
+static int read_place(struct place *out, struct input *in, struct node *map)
+{
+    static const char *const names[] = {"pre", "post", NULL};
+    const struct node *step = node_get(map, "step"), *time = node_get(map, "time");
+    double end = in->start + (double)in->n_steps * in->step;
+    char path[PATH_SIZE];
+    size_t when;
+    int code;
+
+    if (step && time)
+        return key_fail(time, "%s has a step and a time; expected one of them", node_path(path, map));
+    if (!step && !time)
+        return missing_key(map, "step", "a number of steps, or a time");
+    out->by_time = time != NULL;
+    code = time ? read_number(&out->time, time, ANY_NUMBER)
+                : get_integer(&out->step, &in->tree, map, "step", 0, in->n_steps, NULL);
+    if (code)
+        return code;
+    if (time && !(out->time >= in->start - 0.5 * in->step && out->time <= end + 0.5 * in->step))
+        return node_fail(time, "%s is %.10g; expected a time from %.10g to %.10g, the end of the run",
+                         node_path(path, time), out->time, in->start, end);
+    code = get_choice(&when, &in->tree, map, "when", names, NULL, "pre");
+    out->when = code == CLI_OK && when == 1 ? OQT_POST : OQT_PRE;
+    return code;
+}
+
+static int add_control(struct input *in, struct node *map)
+{
+    static const char *const keys[] = {"step", "time", "when", "unitary", "kraus", "superoperator", NULL};
+    struct place place = {0};
+    oqt_complex *superop;
+    oqt_error err;
+    oqt_status st;
+    int code;
+
+    if ((code = expect_map(map)) || (code = check_keys(map, keys, NULL)) ||
+        (code = read_place(&place, in, map)))
+        return code;
+    superop = calloc(in->d * in->d * in->d * in->d, sizeof *superop);
+    if (!superop)
+        return fail_memory();
+    if ((code = read_operation(superop, in, map)) == CLI_OK) {
+        st = place.by_time ? oqt_control_add_at(in->control, place.time, place.when, superop, &err)
+                           : oqt_control_add(in->control, place.step, place.when, superop, &err);
+        if (st != OQT_OK) {
+            node_fail(map, "%s", err.text);
+            code = exit_code_of(st);
+        }
+    }
+    free(superop);
+    return code;
+}
+
+int controls_read(struct input *in)
+{
+    struct node *list = node_get(in->tree.root, "controls");
+    oqt_error err;
+    int code;
+
+    if (!list)
+        return CLI_OK;
+    if ((code = expect_list(list, "a list of {step, when, unitary}")))
+        return code;
+    if (list->n == 0 || in->task == TASK_PROCESS_TENSOR)
+        return CLI_OK;
+    if (in->task == TASK_STEADY_STATE)
+        return key_fail(list, "controls are of the task dynamics only");
+    if (oqt_control_create(&in->control, in->d, &err) != OQT_OK) {
+        node_fail(list, "controls: %s", err.text);
+        return exit_code_of(err.code);
+    }
+    for (size_t i = 0; i < list->n && code == CLI_OK; i++)
+        code = add_control(in, list->child[i]);
+    return code;
+}
