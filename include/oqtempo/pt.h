@@ -234,8 +234,9 @@ OQT_API oqt_status oqt_pt_leg_factors(oqt_complex *out, const oqt_pt *pt, uint64
 /** How far a process tensor is from what every one of them is; see oqt_pt_check. */
 typedef struct {
     size_t n_not_finite; /* elements that are no numbers; the others are then 0                         */
-    double trace; /* largest |(f_a - 1) e_0|, by element, over steps and legs a = (i, i): how far the end
-                     of the product matters to what was before it, and the trace changes        */
+    double trace; /* largest change of the influence of a path that stays on its leg when a leg (i, i) is put
+                     behind it: how much the trace changes in a step, and the end of the product matters to
+                     what was before it. With general legs: of the trace of an idle system */
     double hermiticity; /* largest |f_(i,j) - conj f_(j,i)|, by element                                */
     double growth;      /* by which the influence of a path that stays on its leg grows from step to step,
                            the largest over the legs: of a uniform tensor the spectral radius of f_a, of a
@@ -249,8 +250,8 @@ typedef struct {
  *
  * @return OQT_OK or OQT_ENOMEM
  *
- * Reads the tensor twice. Cost: 24 products of bond x bond matrices for each class of legs of a uniform
- * tensor.
+ * Reads the tensor once for each leg and once more. Cost: O(bond^2) for each step and leg of a finite tensor,
+ * 24 products of bond x bond matrices for each leg of a uniform one.
  */
 OQT_API oqt_status oqt_pt_check(oqt_pt_defects *out, const oqt_pt *pt, oqt_error *err);
 

@@ -23,34 +23,108 @@ static size_t count_not_finite(const oqt_pt *pt)
     return n;
 }
 
-/* Classes of legs (i, j) with o_i = o_j: real, and e_0 behind them is e_0 before them. */
-static void check_slot(oqt_pt_defects *out, const oqt_pt *pt, const oqt__slot *slot)
+/* Classes of legs (i, j) with o_i = o_j are real. */
+static double largest_imaginary(const oqt_pt *pt, const oqt__slot *slot)
 {
+    double largest = 0.0;
+
+    for (size_t c = 0; c < pt->legs.n_class; c++)
+        for (size_t i = 0; pt->legs.om[c] == 0.0 && i < slot->left * slot->right; i++)
+            largest = fmax(largest, fabs(oqt__slot_imag(slot, c)[i]));
+    return largest;
+}
+
+/* ---- paths that stay on their leg ---- */
+
+/* How much a leg (i, i) more, behind the path that has come to x, changes its influence. x: real part and
+ * imaginary part of a row as long as the left bond. */
+static double end_effect(const oqt_pt *pt, const oqt__slot *slot, const double *x)
+{
+    double largest = 0.0;
+
     for (size_t c = 0; c < pt->legs.n_class; c++) {
-        const double *re = oqt__slot_real(slot, c), *im = oqt__slot_imag(slot, c);
+        const double *f = oqt__slot_real(slot, c);
+        double re = -x[0], im = -x[slot->left];
 
         if (pt->legs.om[c] != 0.0)
             continue;
-        for (size_t i = 0; i < slot->left; i++)
-            out->trace = fmax(out->trace, fabs(re[i * slot->right] - (i == 0 ? 1.0 : 0.0)));
-        for (size_t i = 0; i < slot->left * slot->right; i++)
-            out->hermiticity = fmax(out->hermiticity, fabs(im[i]));
+        for (size_t i = 0; i < slot->left; i++) {
+            re += x[i] * f[i * slot->right];
+            im += x[slot->left + i] * f[i * slot->right];
+        }
+        largest = fmax(largest, hypot(re, im));
     }
+    return largest;
 }
 
-/* The same of general legs: all coordinates (i, i) behind the slot, from each before it; they are real. */
-static void check_general_slot(oqt_pt_defects *out, const oqt_pt *pt, const oqt__slot *slot)
+/* y = x f_a, and y / |y|; returns |y|. */
+static double next_row(double *y, const double *x, const oqt__slot *slot, size_t cls)
 {
-    size_t d = pt->d;
+    size_t l = slot->left, r = slot->right;
+    double sum = 0.0;
 
-    for (size_t from = 0; from < d * d; from++)
-        for (size_t l = 0; l < slot->left; l++) {
-            double sum = l == 0 && from % (d + 1) == 0 ? -1.0 : 0.0;
+    oqt__gemm(false, false, 2, r, l, 1.0, x, l, oqt__slot_real(slot, cls), r, 0.0, y, r);
+    oqt__gemm(false, false, 1, r, l, -1.0, x + l, l, oqt__slot_imag(slot, cls), r, 1.0, y, r);
+    oqt__gemm(false, false, 1, r, l, 1.0, x, l, oqt__slot_imag(slot, cls), r, 1.0, y + r, r);
+    for (size_t i = 0; i < 2 * r; i++)
+        sum += y[i] * y[i];
+    for (size_t i = 0; i < 2 * r && sum > 0.0; i++)
+        y[i] /= sqrt(sum);
+    return sqrt(sum);
+}
 
-            for (size_t i = 0; i < d; i++)
-                sum += oqt__slot_general(slot, d, from, i * (d + 1))[l * slot->right];
-            out->trace = fmax(out->trace, fabs(sum));
+/* n steps on one leg from e_0 on; returns the logarithm of the size of the last row. Scratch of 4 chi. */
+static double follow(oqt_pt_defects *out, const oqt_pt *pt, size_t cls, size_t n, double *scratch)
+{
+    double *x = scratch, *y = scratch + 2 * pt->chi, size = 0.0;
+
+    memset(x, 0, 2 * pt->chi * sizeof *x);
+    x[0] = 1.0;
+    for (size_t k = 0; k < n; k++) {
+        oqt__slot slot = oqt__pt_slot(pt, k);
+        double effect = end_effect(pt, &slot, x), grown = next_row(y, x, &slot, cls), *swap = x;
+
+        effect *= effect > 0.0 ? exp(size) : 1.0;
+        if (!isfinite(grown) || !isfinite(effect)) {
+            out->trace = INFINITY;
+            return INFINITY;
         }
+        out->trace = fmax(out->trace, effect);
+        if (grown == 0.0)
+            return -INFINITY;
+        size += log(grown);
+        x = y;
+        y = swap;
+    }
+    return size;
+}
+
+/* Elements of e_0^T f f .. for matrices d x d that an idle system starts from, and the change of their trace
+ * in each step. Scratch of 2 d^2 chi. */
+static void follow_idle(oqt_pt_defects *out, const oqt_pt *pt, size_t start, double *scratch)
+{
+    size_t d = pt->d, d2 = d * d;
+    double *x = scratch, *y = scratch + d2 * pt->chi, trace = 1.0;
+
+    memset(x, 0, d2 * pt->chi * sizeof *x);
+    x[start * (d + 1)] = 1.0;
+    for (size_t k = 0; k < pt->info.n_steps; k++) {
+        oqt__slot slot = oqt__pt_slot(pt, k);
+        double *swap = x, next = 0.0;
+
+        memset(y, 0, d2 * slot.right * sizeof *y);
+        for (size_t from = 0; from < d2; from++)
+            for (size_t to = 0; to < d2; to++)
+                oqt__gemm(false, false, 1, slot.right, slot.left, 1.0, x + from * slot.left, slot.left,
+                          oqt__slot_general(&slot, d, from, to), slot.right, 1.0, y + to * slot.right,
+                          slot.right);
+        for (size_t i = 0; i < d; i++)
+            next += y[i * (d + 1) * slot.right];
+        out->trace = isfinite(next) ? fmax(out->trace, fabs(next - trace)) : INFINITY;
+        trace = next;
+        x = y;
+        y = swap;
+    }
 }
 
 /* ---- growth ---- */
@@ -128,39 +202,28 @@ static double uniform_growth(const oqt_pt *pt, double *scratch)
     return largest;
 }
 
-/* e_0^T f_a f_a .. e_0 of all steps, as a vector that is scaled to 1 on its way. */
-static double finite_growth(const oqt_pt *pt, double *scratch)
+static void look(oqt_pt_defects *out, const oqt_pt *pt, double *scratch)
 {
-    size_t n = pt->info.n_steps;
-    double largest = 0.0;
+    enum { UNIFORM_STEPS = 256 };
+    size_t n = pt->bond ? pt->info.n_steps : UNIFORM_STEPS;
 
-    for (size_t c = 0; c < pt->legs.n_class; c++) {
-        double *x = scratch, *y = scratch + 2 * pt->chi, size = 0.0;
+    for (size_t k = 0; k < n_slots(pt) && !pt->info.general_legs; k++) {
+        oqt__slot slot = oqt__pt_slot(pt, k);
 
-        x[0] = 1.0;
-        x[1] = 0.0;
-        for (size_t k = 0; k < n && !isinf(size); k++) {
-            oqt__slot slot = oqt__pt_slot(pt, k);
-            size_t l = slot.left, r = slot.right;
-            double sum = 0.0, *swap = x;
-
-            /* rows: real and imaginary part */
-            oqt__gemm(false, false, 2, r, l, 1.0, x, l, oqt__slot_real(&slot, c), r, 0.0, y, r);
-            oqt__gemm(false, false, 1, r, l, -1.0, x + l, l, oqt__slot_imag(&slot, c), r, 1.0, y, r);
-            oqt__gemm(false, false, 1, r, l, 1.0, x, l, oqt__slot_imag(&slot, c), r, 1.0, y + r, r);
-            for (size_t i = 0; i < 2 * r; i++)
-                sum += y[i] * y[i];
-            if (!isfinite(sum))
-                return INFINITY;
-            for (size_t i = 0; i < 2 * r && sum > 0.0; i++)
-                y[i] /= sqrt(sum);
-            size += 0.5 * log(sum);
-            x = y;
-            y = swap;
-        }
-        largest = fmax(largest, exp(size / (double)n));
+        out->hermiticity = fmax(out->hermiticity, largest_imaginary(pt, &slot));
     }
-    return largest;
+    for (size_t i = 0; i < pt->d && pt->info.general_legs; i++)
+        follow_idle(out, pt, i, scratch);
+    for (size_t c = 0; c < pt->legs.n_class && !pt->info.general_legs; c++) {
+        double size = follow(out, pt, c, n, scratch);
+
+        if (pt->bond)
+            out->growth = fmax(out->growth, exp(size / (double)n));
+    }
+    if (pt->info.general_legs)
+        out->growth = 1.0;
+    else if (!pt->bond)
+        out->growth = uniform_growth(pt, scratch);
 }
 
 oqt_status oqt_pt_check(oqt_pt_defects *out, const oqt_pt *pt, oqt_error *err)
@@ -170,21 +233,13 @@ oqt_status oqt_pt_check(oqt_pt_defects *out, const oqt_pt *pt, oqt_error *err)
     double *scratch;
 
     if (found.n_not_finite == 0) {
-        scratch = oqt__doubles(pt->bond ? 4 * pt->chi : 4 * pt->chi * pt->chi);
+        size_t rows = pt->info.general_legs ? 2 * pt->d * pt->d : pt->bond ? 4 : 4 * pt->chi;
+
+        scratch = oqt__doubles(rows * pt->chi);
         if (!scratch)
             return oqt__no_memory(err, "a check");
-        for (size_t k = 0; k < n_slots(pt); k++) {
-            oqt__slot slot = oqt__pt_slot(pt, k);
-
-            if (pt->info.general_legs)
-                check_general_slot(&found, pt, &slot);
-            else
-                check_slot(&found, pt, &slot);
-        }
         oqt__blas_enter(&guard);
-        found.growth = pt->info.general_legs ? 1.0
-                       : pt->bond            ? finite_growth(pt, scratch)
-                                             : uniform_growth(pt, scratch);
+        look(&found, pt, scratch);
         oqt__blas_leave(&guard);
         oqt__free(scratch);
     }
