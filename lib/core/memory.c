@@ -34,6 +34,12 @@ bool oqt__mul_size(size_t *out, size_t a, size_t b)
     return true;
 }
 
+void oqt__reserve(size_t bytes)
+{
+    if (allocator.alloc == default_alloc)
+        allocator.free(allocator.alloc(ALIGNMENT, bytes, allocator.ctx), allocator.ctx);
+}
+
 void *oqt__calloc(size_t n, size_t size)
 {
     size_t bytes;

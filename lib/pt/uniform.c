@@ -666,6 +666,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
         acts = acts || pt->legs.om[k] > 0.0;
     if (!acts)
         return oqt__pt_set_unit(pt, err); /* all eigenvalues are equal */
+    oqt__reserve((size_t)8 << 20);
     oqt__blas_enter(&guard);
     eta = oqt__calloc(par.path_steps, sizeof *eta);
     if (!eta) {
