@@ -46,4 +46,11 @@ oqt_status oqt__svd_sketch(oqt__svd *out, oqt__svd_ws *ws, const double *a, size
                            double largest, const oqt__trunc *rule, oqt__trunc_record *record, bool *accepted,
                            oqt_error *err);
 
+/** Whether the kernel for small matrices is meant for this one. largest: that of |a_ij|. */
+bool oqt__svd_jacobi_applies(size_t m, size_t n, double largest, const oqt__trunc *rule);
+
+/** The kernel for small matrices; *accepted says whether out and record were written. */
+oqt_status oqt__svd_jacobi(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
+                           const oqt__trunc *rule, oqt__trunc_record *record, bool *accepted, oqt_error *err);
+
 #endif

@@ -138,12 +138,9 @@ static bool place(oqt__svd_plan *plan, size_t *at, size_t rows, size_t cols)
 oqt_status oqt__svd_plan_init(oqt__svd_plan *plan, size_t m, size_t n, oqt_error *err)
 {
     size_t k = m < n ? m : n, core_p, core_q;
-    oqt_status st;
     bool fits;
 
     *plan = (oqt__svd_plan){.m = m, .n = n, .k = k, .n_int = 8 * k};
-    if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
-        return st;
     if ((double)n > LONG_RATIO * (double)m)
         plan->shape = OQT__SVD_QR_FIRST;
     else if ((double)m > LONG_RATIO * (double)n)
@@ -293,20 +290,25 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
     oqt__svd_plan plan;
     oqt__trunc_record rec = {0};
     double largest = 0.0;
+    bool accepted = false;
     oqt_status st;
 
-    if ((st = oqt__svd_plan_init(&plan, m, n, err)) != OQT_OK)
+    if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
         return st;
     if (!largest_element(&largest, a, m * n))
         return oqt__fail(err, OQT_EINVAL, "matrix to decompose has an element that is not finite");
+    if (oqt__svd_jacobi_applies(m, n, largest, rule)) {
+        st = oqt__svd_jacobi(out, ws, a, m, n, rule, &rec, &accepted, err);
+        if (st != OQT_OK || accepted)
+            goto done;
+    }
     if (oqt__svd_sketch_applies(m, n, rule)) {
-        bool accepted = false;
-
         st = oqt__svd_sketch(out, ws, a, m, n, largest, rule, &rec, &accepted, err);
         if (st != OQT_OK || accepted)
             goto done;
     }
-    if ((st = oqt__svd_ws_reserve(ws, plan.n_mem, plan.n_int, err)) != OQT_OK)
+    if ((st = oqt__svd_plan_init(&plan, m, n, err)) != OQT_OK ||
+        (st = oqt__svd_ws_reserve(ws, plan.n_mem, plan.n_int, err)) != OQT_OK)
         return st;
     st = oqt__svd_dense(out, &plan, ws->mem, ws->iwork, a, rule, 0.0, &rec, OQT__SVD_DIVIDE, err);
 done:
