@@ -110,7 +110,8 @@ OQT__SIMD static double orthogonalize(struct rows *a, double cut)
 /* Rotate the columns of L until they are orthogonal; false if that takes too long. */
 OQT__SIMD static bool diagonalize(const struct rows *a)
 {
-    const double orthogonal = 4.0 * DBL_EPSILON;
+    /* of two columns that need no rotation, and of those that one sweep makes so: it squares cosines */
+    const double orthogonal = 4.0 * DBL_EPSILON, nearly = 1e-9;
 
     for (int sweep = 0; sweep < MAX_SWEEPS; sweep++) {
         double norm2[LARGEST];
@@ -125,6 +126,7 @@ OQT__SIMD static bool diagonalize(const struct rows *a)
 
                 if (!(xy * xy > orthogonal * orthogonal * norm2[i] * norm2[j]))
                     continue;
+                done = done && xy * xy < nearly * nearly * norm2[i] * norm2[j];
                 double zeta = (norm2[j] - norm2[i]) / (2.0 * xy);
                 double t = copysign(1.0, zeta) / (fabs(zeta) + sqrt(1.0 + zeta * zeta));
                 double c = 1.0 / sqrt(1.0 + t * t);
@@ -133,7 +135,6 @@ OQT__SIMD static bool diagonalize(const struct rows *a)
                 norm2[i] -= t * xy;
                 norm2[j] += t * xy;
                 rotate(a->q + i * a->ld_len, a->q + j * a->ld_len, c, c * t, a->ld_len);
-                done = false;
             }
         if (done)
             return true;
