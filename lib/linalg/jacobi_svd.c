@@ -34,7 +34,8 @@ bool oqt__svd_jacobi_applies(size_t m, size_t n, double largest, const oqt__trun
 {
     /* squares of elements must not overflow, nor those that count underflow */
     return largest > 1e-100 && largest < 1e100 && (m < n ? m : n) <= LARGEST &&
-           (m > n ? m : n) <= 4 * LARGEST && rule->abs_tol > 0.0 && rule->rel_tail == 0.0;
+           (m > n ? m : n) <= 4 * LARGEST && rule->abs_tol > 0.0 && rule->abs_tol < largest &&
+           rule->rel_tail == 0.0;
 }
 
 static inline double sum_of(lanes s)

@@ -257,10 +257,10 @@ static void normalize(struct job *jobs, size_t n_job, size_t side)
             jobs[k].r[side][i] /= vacuum;
 }
 
-/* Doublings that sum a stay: longer ones than twice the mean are left out. */
+/* Doublings that sum a stay: longer ones than three times the mean are left out. */
 static size_t n_doublings(double lam)
 {
-    return lam > 0.0 && lam < 1.0 ? (size_t)fmax(ceil(log2(2.0 / -log(lam))), 1.0) : 0;
+    return lam > 0.0 && lam < 1.0 ? (size_t)fmax(ceil(log2(3.0 / -log(lam))), 1.0) : 0;
 }
 
 /* What runs the products of all classes. */

@@ -39,7 +39,7 @@ typedef struct {
  *     R <- lam Y + (1 - lam) S,   S = sum_mu w_mu Re Y_mu,    normalized to 1 for the vacuum
  *
  * Whole stays on a leg are summed at once first, R = (1 - lam) sum_k lam^k G^k S G^k+ with G = sqrt(theta) F
- * and k up to twice the mean, by J = log2(4 / -log lam) doublings:
+ * and k up to three times the mean, by J = log2(4 / -log lam) doublings:
  *
  *     U_0 = S,   U_(j+1) = U_j + lam^(2^j) G^(2^j) U_j G^(2^j)^+.
  *

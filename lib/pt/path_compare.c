@@ -2,8 +2,8 @@
  * path_compare.c - how far functionals are from each other on random paths: tensors, exact ones, and exact
  * ones of a memory that ends.
  *
- * Sums over pairs of pieces as in path_test.c; where memory ends after K slots, eta_K and all that follow are
- * zero in E, and what slot m does to slot m + K is added by its own sums.
+ * Where memory ends after K slots, eta_K and all that follow are zero in E, and what slot m does to slot m +
+ * K is added by its own sums.
  */
 #include "pt/path_test.h"
 
@@ -16,14 +16,6 @@ struct paths {
     struct oqt__piece *piece; /* n_paths x n_slots: room for the pieces of all paths */
 };
 
-/* An exact functional. */
-struct exact {
-    const oqt__legs *legs;
-    size_t memory;       /* K, or SIZE_MAX                                  */
-    oqt_complex *square; /* E(k) for k = 0 .. n_slots                       */
-    oqt_complex *end;    /* sums of end_m over m < k, k = 0 .. n_slots - K  */
-};
-
 /* ---- the exact functional ---- */
 
 static oqt_complex difference(oqt_complex a, oqt_complex b)
@@ -31,94 +23,35 @@ static oqt_complex difference(oqt_complex a, oqt_complex b)
     return (oqt_complex){a.re - b.re, a.im - b.im};
 }
 
-/* Factor of the influence of piece q on piece p >= q. */
-static oqt_complex pair_sum(const struct exact *exact, const struct oqt__piece *p, const struct oqt__piece *q)
-{
-    const oqt_complex *square = exact->square;
-    size_t s = p->start, e = s + ((size_t)1 << p->log2_length), k = exact->memory;
-    size_t s0 = q->start, e0 = s0 + ((size_t)1 << q->log2_length);
-    oqt_complex sum = square[e - s];
-
-    if (p != q)
-        sum = (oqt_complex){square[e - s0].re - square[s - s0].re - square[e - e0].re + square[s - e0].re,
-                            square[e - s0].im - square[s - s0].im - square[e - e0].im + square[s - e0].im};
-    /* slots m of q with m + K in p */
-    if (k < e) {
-        size_t low = s > s0 + k ? s - k : s0, high = e < e0 + k ? e - k : e0;
-
-        if (low < high) {
-            oqt_complex more = difference(exact->end[high], exact->end[low]);
-
-            sum.re += more.re;
-            sum.im += more.im;
-        }
-    }
-    return sum;
-}
-
-/* What piece p adds to the exponent. */
-static oqt_complex exponent(const struct exact *exact, const struct oqt__path *path, size_t p)
-{
-    const oqt__legs *legs = exact->legs;
-    const struct oqt__piece *piece = path->piece;
-    double om = legs->sign[piece[p].leg] * legs->om[legs->cls[piece[p].leg]];
-    oqt_complex sum = {0.0, 0.0};
-
-    for (size_t q = 0; q <= p && om != 0.0; q++) {
-        oqt_complex w = pair_sum(exact, piece + p, piece + q);
-        size_t cls = legs->cls[piece[q].leg];
-
-        sum.re -= om * w.re * legs->sign[piece[q].leg] * legs->om[cls];
-        sum.im -= om * w.im * legs->sp[cls];
-    }
-    return sum;
-}
-
 /* value[p] = F after piece p. */
-static void exact_values(oqt_complex *value, const struct exact *exact, const struct oqt__path *path)
+static void exact_values(oqt_complex *value, const oqt__exact *exact, const struct oqt__path *path)
 {
-    oqt_complex log_f = {0.0, 0.0};
+    oqt_complex log_f = {0.0, 0.0}, felt = {0.0, 0.0};
 
     for (size_t p = 0; p < path->n; p++) {
-        oqt_complex more = exponent(exact, path, p);
-        double size;
+        oqt__path_exponent(&log_f, &felt, exact, path, p);
+        double size = exp(log_f.re);
 
-        log_f.re += more.re;
-        log_f.im += more.im;
-        size = exp(log_f.re);
         value[p] = (oqt_complex){size * cos(log_f.im), size * sin(log_f.im)};
     }
 }
 
-static void exact_release(struct exact *exact)
+/* Sums for the functional of a memory that ends, or of all of it (cut NULL), on n slots: E(k) into square,
+ * n + 1 of them, and those of the ends into end, n - K + 1. */
+static void sum_memory(oqt_complex *square, oqt_complex *end, const oqt_complex *eta, const oqt__cutoff *cut,
+                       size_t n)
 {
-    oqt__free(exact->square);
-    oqt__free(exact->end);
-}
-
-/* The functional of a memory that ends, or of all of it (cut NULL), on n slots. */
-static bool exact_init(struct exact *exact, const oqt__legs *legs, const oqt_complex *eta,
-                       const oqt__cutoff *cut, size_t n)
-{
-    size_t memory = cut ? cut->steps : SIZE_MAX;
     oqt_complex sum = {0.0, 0.0};
 
-    *exact = (struct exact){.legs = legs, .memory = memory};
-    exact->square = oqt__calloc(n + 1, sizeof *exact->square);
-    exact->end = oqt__calloc(memory < n ? n - memory + 1 : 1, sizeof *exact->end);
-    if (!exact->square || !exact->end)
-        return false;
     for (size_t k = 0; k < n; k++) {
-        if (k < memory) {
+        if (!cut || k < cut->steps) {
             sum.re += eta[k].re;
             sum.im += eta[k].im;
         }
-        exact->square[k + 1] = (oqt_complex){exact->square[k].re + sum.re, exact->square[k].im + sum.im};
+        square[k + 1] = (oqt_complex){square[k].re + sum.re, square[k].im + sum.im};
     }
-    for (size_t k = 0; memory < n && k < n - memory; k++)
-        exact->end[k + 1] =
-            (oqt_complex){exact->end[k].re + cut->end[k].re, exact->end[k].im + cut->end[k].im};
-    return true;
+    for (size_t k = 0; cut && k + cut->steps < n; k++)
+        end[k + 1] = (oqt_complex){end[k].re + cut->end[k].re, end[k].im + cut->end[k].im};
 }
 
 /* ---- the tensor ---- */
@@ -182,17 +115,23 @@ static bool draw_paths(struct paths *paths, size_t n_legs, size_t n, double lam)
 static oqt_complex *exact_all(const struct paths *paths, const oqt__legs *legs, const oqt_complex *eta,
                               const oqt__cutoff *cut, int n_threads)
 {
-    oqt_complex *value = oqt__calloc(paths->n_paths * paths->n_slots, sizeof *value);
-    struct exact exact;
-    bool ok = exact_init(&exact, legs, eta, cut, paths->n_slots) && value;
-    size_t n_paths = ok ? paths->n_paths : 0;
+    size_t n = paths->n_slots, n_paths = paths->n_paths;
+    oqt_complex *value = oqt__calloc(n_paths * n, sizeof *value);
+    oqt_complex *square = oqt__calloc(n + 1, sizeof *square);
+    oqt_complex *end = oqt__calloc(cut && cut->steps < n ? n - cut->steps + 1 : 1, sizeof *end);
+    oqt__exact exact = {legs, square, cut ? cut->steps : 0, cut ? end : NULL};
+    bool ok = value && square && end;
 
-    n_threads = oqt__threads(n_threads, paths->n_paths);
-#pragma omp parallel for default(none) shared(n_paths, paths, value, exact) schedule(dynamic)                \
+    if (ok) {
+        sum_memory(square, end, eta, cut, n);
+        n_threads = oqt__threads(n_threads, n_paths);
+#pragma omp parallel for default(none) shared(n_paths, n, paths, value, exact) schedule(dynamic)             \
     num_threads(n_threads)
-    for (size_t p = 0; p < n_paths; p++)
-        exact_values(value + p * paths->n_slots, &exact, &paths->path[p]);
-    exact_release(&exact);
+        for (size_t p = 0; p < n_paths; p++)
+            exact_values(value + p * n, &exact, &paths->path[p]);
+    }
+    oqt__free(square);
+    oqt__free(end);
     if (!ok) {
         oqt__free(value);
         return NULL;

@@ -2,12 +2,13 @@
  * path_test.c - the error of a finished tensor on random paths.
  *
  * Paths stay on a leg for a while. So they are made of pieces of 2^j slots on one leg, each a product with a
- * power of the tensor of that leg, and the exact exponent of a path is a sum over pairs of pieces: with
+ * power of the tensor of that leg, and the exact exponent of a path is a sum over pieces and earlier stays:
+ * with
  *
  *     E(k) = sum_{j < k} (k - j) eta_j,
  *
  * the double sum of eta_{n-m} over n in [s, e) and an earlier m in [s', e') is
- * E(e - s') - E(s - s') - E(e - e') + E(s - e'), and E(e - s) over the pairs m <= n of one piece.
+ * E(e - s') - E(e - e') less the same of s, and E(e - s') less E(s - s') for a stay that s and e belong to.
  */
 #include "pt/path_test.h"
 
@@ -29,7 +30,7 @@ struct test {
     const oqt_pt *pt;
     size_t n_slots;      /* or units of many slots, on each of which a path stays on its leg */
     double *unit;        /* tensors of a unit, or NULL for those of the slots                */
-    oqt_complex *square; /* E(k) for k = 0 .. n_slots                       */
+    oqt_complex *square; /* E(k) for k = 0 .. n_slots                                        */
     size_t n_power;      /* 1 + j for the largest stored power 2^j          */
     double *power;       /* n_power x n_class x 2 x bond x bond, or NULL: the first power is the tensor */
 };
@@ -50,7 +51,11 @@ static unsigned log2_floor(size_t n)
 
 static void add_piece(struct oqt__path *path, size_t leg, size_t *slot, unsigned log2_length)
 {
-    path->piece[path->n++] = (struct oqt__piece){leg, *slot, log2_length};
+    bool same = path->n > 0 && path->piece[path->n - 1].leg == leg;
+
+    path->piece[path->n] =
+        (struct oqt__piece){leg, *slot, log2_length, same ? path->piece[path->n - 1].first : path->n};
+    path->n++;
     *slot += (size_t)1 << log2_length;
 }
 
@@ -97,35 +102,47 @@ void oqt__path_draw(struct oqt__path *path, size_t n_slots, size_t n_legs, size_
 
 /* ---- the exact functional ---- */
 
-/* Factor of the influence of piece q on piece p >= q. */
-static oqt_complex pair_sum(const struct test *test, const struct oqt__piece *p, const struct oqt__piece *q)
+/* What slots up to x, in the stay of piece p, feel of all before them, summed. */
+static oqt_complex felt_until(const oqt__exact *exact, const struct oqt__path *path, size_t p, size_t x)
 {
-    const oqt_complex *square = test->square;
-    size_t s = p->start, e = s + ((size_t)1 << p->log2_length);
-    size_t s0 = q->start, e0 = s0 + ((size_t)1 << q->log2_length);
-
-    if (p == q)
-        return square[e - s];
-    return (oqt_complex){square[e - s0].re - square[s - s0].re - square[e - e0].re + square[s - e0].re,
-                         square[e - s0].im - square[s - s0].im - square[e - e0].im + square[s - e0].im};
-}
-
-/* What piece p adds to the exponent. */
-static oqt_complex exponent(const struct test *test, const struct oqt__path *path, size_t p)
-{
-    const oqt__legs *legs = &test->pt->legs;
-    const struct oqt__piece *piece = path->piece;
-    double om = legs->sign[piece[p].leg] * legs->om[legs->cls[piece[p].leg]];
+    const oqt__legs *legs = exact->legs;
+    const oqt_complex *square = exact->square;
     oqt_complex sum = {0.0, 0.0};
 
-    for (size_t q = 0; q <= p && om != 0.0; q++) {
-        oqt_complex w = pair_sum(test, piece + p, piece + q);
-        size_t cls = legs->cls[piece[q].leg];
+    for (size_t last = p + 1; last > 0; last = path->piece[last - 1].first) {
+        const struct oqt__piece *q = path->piece + last - 1;
+        size_t s = path->piece[q->first].start, e = last > p ? x : q->start + ((size_t)1 << q->log2_length);
+        size_t cls = legs->cls[q->leg];
+        double re = square[x - s].re - square[x - e].re, im = square[x - s].im - square[x - e].im;
 
-        sum.re -= om * w.re * legs->sign[piece[q].leg] * legs->om[cls];
-        sum.im -= om * w.im * legs->sp[cls];
+        /* slots m of that stay whose memory ends at m + K < x */
+        if (exact->end && x > s + exact->memory) {
+            size_t high = x - exact->memory < e ? x - exact->memory : e;
+
+            re += exact->end[high].re - exact->end[s].re;
+            im += exact->end[high].im - exact->end[s].im;
+        }
+        sum.re += re * legs->sign[q->leg] * legs->om[cls];
+        sum.im += im * legs->sp[cls];
     }
     return sum;
+}
+
+void oqt__path_exponent(oqt_complex *log_f, oqt_complex *felt, const oqt__exact *exact,
+                        const struct oqt__path *path, size_t p)
+{
+    const oqt__legs *legs = exact->legs;
+    const struct oqt__piece *piece = path->piece + p;
+    double om = legs->sign[piece->leg] * legs->om[legs->cls[piece->leg]];
+    oqt_complex before = *felt;
+
+    if (om == 0.0)
+        return;
+    if (piece->first == p)
+        before = felt_until(exact, path, p, piece->start);
+    *felt = felt_until(exact, path, p, piece->start + ((size_t)1 << piece->log2_length));
+    log_f->re -= om * (felt->re - before.re);
+    log_f->im -= om * (felt->im - before.im);
 }
 
 /* ---- the tensor ---- */
@@ -167,7 +184,8 @@ static void run_path(double worst[2], const struct test *test, const struct oqt_
     const oqt_pt *pt = test->pt;
     size_t chi = pt->info.bond_dimension, size = 2 * pt->legs.n_class * pt->chi * pt->chi;
     double *old = x, *new = x + 2 * chi;
-    oqt_complex log_f = {0.0, 0.0};
+    oqt_complex log_f = {0.0, 0.0}, felt = {0.0, 0.0};
+    oqt__exact full = {.legs = &pt->legs, .square = test->square};
 
     worst[0] = worst[1] = 0.0;
     memset(x, 0, 2 * chi * sizeof *x);
@@ -176,8 +194,8 @@ static void run_path(double worst[2], const struct test *test, const struct oqt_
         const struct oqt__piece *piece = path->piece + p;
         unsigned j = piece->log2_length < test->n_power ? piece->log2_length : (unsigned)test->n_power - 1;
         size_t end = piece->start + ((size_t)1 << piece->log2_length);
-        oqt_complex more = exponent(test, path, p);
 
+        oqt__path_exponent(&log_f, &felt, &full, path, p);
         for (size_t k = piece->start; k < end; k += (size_t)1 << j) {
             oqt__slot slot = oqt__pt_slot(pt, k);
             double *swap = old;
@@ -190,8 +208,6 @@ static void run_path(double worst[2], const struct test *test, const struct oqt_
             old = new;
             new = swap;
         }
-        log_f.re += more.re;
-        log_f.im += more.im;
         double exact = exp(log_f.re), re = old[0] - exact * cos(log_f.im),
                im = old[chi] - exact * sin(log_f.im);
         double err2 = re * re + im * im;

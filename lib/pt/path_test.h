@@ -34,6 +34,7 @@ oqt_status oqt__path_test_long(double *error, const oqt_pt *pt, const oqt_bath *
 struct oqt__piece {
     size_t leg, start;
     unsigned log2_length;
+    size_t first; /* piece of its stay */
 };
 
 struct oqt__path {
@@ -47,6 +48,18 @@ size_t oqt__path_count(size_t n_legs, double lam);
 /** A path of n_slots slots that begins on leg `first`; piece has room for n_slots of them. */
 void oqt__path_draw(struct oqt__path *path, size_t n_slots, size_t n_legs, size_t first, double lam,
                     uint64_t seed);
+
+/** An exact functional. */
+typedef struct {
+    const oqt__legs *legs;
+    const oqt_complex *square; /* E(k) for k = 0 .. number of slots                       */
+    size_t memory;             /* where it ends, with end                                 */
+    const oqt_complex *end;    /* sums of oqt__cutoff::end over m < k; NULL: full memory  */
+} oqt__exact;
+
+/** Add what piece p does to the exponent log_f of a path; felt is carried from piece to piece, 0 at first. */
+void oqt__path_exponent(oqt_complex *log_f, oqt_complex *felt, const oqt__exact *exact,
+                        const struct oqt__path *path, size_t p);
 
 /** y = x (re + i sign im) with the matrices of a class; x and y are a real and an imaginary part. */
 void oqt__path_apply(double *y_re, double *y_im, const double *x_re, const double *x_im,
