@@ -399,6 +399,8 @@ struct oqt__memory {
     oqt__request req; /* what all requests have in common */
     bool has_nodes;
     oqt__nodes nodes;
+    size_t n_kept;
+    oqt_complex *kept; /* the first n_kept coefficients */
 };
 
 oqt_status oqt__memory_create(oqt__memory **out, const oqt_bath *bath, double dt, uint64_t k_max,
@@ -436,6 +438,7 @@ void oqt__memory_destroy(oqt__memory *memory)
     if (!memory)
         return;
     oqt__nodes_release(&memory->nodes);
+    oqt__free(memory->kept);
     oqt__free(memory);
 }
 
@@ -444,8 +447,8 @@ bool oqt__memory_lasts(const oqt__memory *memory)
     return memory->bath->kind == OQT__BATH_MODES;
 }
 
-oqt_status oqt__memory_eta(oqt_complex *eta, const oqt__memory *memory, size_t n, const uint64_t *k,
-                           oqt_error *err)
+static oqt_status evaluate_memory(oqt_complex *eta, const oqt__memory *memory, size_t n, const uint64_t *k,
+                                  oqt_error *err)
 {
     oqt__request req = memory->req;
     uint64_t k_max = 0;
@@ -465,6 +468,47 @@ oqt_status oqt__memory_eta(oqt_complex *eta, const oqt__memory *memory, size_t n
     assert(k_max <= req.k_max);
     req.t_max = ((double)k_max + 1.0) * req.dt;
     return evaluate(eta, memory->bath, &req, memory->has_nodes ? &memory->nodes : NULL, err);
+}
+
+oqt_status oqt__memory_keep(oqt__memory *memory, size_t n, oqt_error *err)
+{
+    oqt_complex *kept = oqt__calloc(n, sizeof *kept);
+    oqt_status st =
+        kept ? evaluate_memory(kept, memory, n, NULL, err) : oqt__no_memory(err, "memory coefficients");
+
+    if (st != OQT_OK) {
+        oqt__free(kept);
+        return st;
+    }
+    memory->kept = kept;
+    memory->n_kept = n;
+    return OQT_OK;
+}
+
+/* Those that are not kept are asked for together. */
+oqt_status oqt__memory_eta(oqt_complex *eta, const oqt__memory *memory, size_t n, const uint64_t *k,
+                           oqt_error *err)
+{
+    size_t n_new = 0;
+    uint64_t *wanted;
+    oqt_complex *found;
+    oqt_status st;
+
+    if (memory->n_kept == 0)
+        return evaluate_memory(eta, memory, n, k, err);
+    wanted = oqt__calloc(n, sizeof *wanted);
+    found = oqt__calloc(n, sizeof *found);
+    for (size_t i = 0; wanted && found && i < n; i++)
+        if ((k ? k[i] : i) >= memory->n_kept)
+            wanted[n_new++] = k ? k[i] : i;
+    st = wanted && found ? evaluate_memory(found, memory, n_new, wanted, err)
+                         : oqt__no_memory(err, "memory coefficients");
+    n_new = 0;
+    for (size_t i = 0; st == OQT_OK && i < n; i++)
+        eta[i] = (k ? k[i] : i) < memory->n_kept ? memory->kept[k ? k[i] : i] : found[n_new++];
+    oqt__free(wanted);
+    oqt__free(found);
+    return st;
 }
 
 oqt_status oqt_bath_eta(oqt_complex *eta, const oqt_bath *bath, double dt, size_t n, const uint64_t *k,

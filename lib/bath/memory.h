@@ -18,6 +18,9 @@ void oqt__memory_destroy(oqt__memory *memory);
 /** Whether the bath consists of undamped modes, and never forgets. */
 bool oqt__memory_lasts(const oqt__memory *memory);
 
+/** Compute the first n coefficients now, once, for all who ask later. */
+oqt_status oqt__memory_keep(oqt__memory *memory, size_t n, oqt_error *err);
+
 /** As oqt_bath_eta. */
 oqt_status oqt__memory_eta(oqt_complex *eta, const oqt__memory *memory, size_t n, const uint64_t *k,
                            oqt_error *err);

@@ -675,6 +675,7 @@ oqt_status oqt__pt_build_uniform(oqt_pt *pt, const oqt_bath *bath, const oqt__un
     }
     if ((st = oqt__memory_create(&memory, bath, pt->dt, oqt__memory_limit(par.n_steps) + 2,
                                  1e-6 * par.tolerance, par.n_threads, err)) != OQT_OK ||
+        (st = oqt__memory_keep(memory, par.path_steps, err)) != OQT_OK ||
         (st = oqt__memory_eta(eta, memory, par.path_steps, NULL, err)) != OQT_OK ||
         (st = oqt__progress(&par.progress, "bath memory", 0.0, err)) != OQT_OK ||
         (st = oqt__memory_model(&model, &pt->info.fit_error, memory, &pt->legs, par.n_steps,
