@@ -345,8 +345,8 @@ static oqt_status truncate_level(struct builder *b, size_t squarings_left, doubl
  * a limit leaves is for the correlated ones to say: all pairs that were formed go through the white ones. */
 static oqt_status compress(struct builder *b, size_t squarings_left, double tol, oqt_error *err)
 {
-    enum { MANY_STATES = 24 };
-    static const double thin = 0.2;
+    enum { MANY_STATES = 56 };
+    static const double thin = 0.3;
     oqt_status st = OQT_OK;
 
     b->max_bond = b->bond.level.n;
