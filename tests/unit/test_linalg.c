@@ -485,6 +485,47 @@ START_TEST(fallback_driver_agrees)
 }
 END_TEST
 
+/* Values fall by a factor of 3 each, and rows of a metric by as much: what the small kernel is made for. Its
+ * values, vectors and dropped weight against the given spectrum. */
+START_TEST(small_graded_matrices_are_cut_at_the_tolerance)
+{
+    static const size_t sizes[][2] = {{1, 1},   {2, 5},   {5, 2},   {15, 15},
+                                      {21, 42}, {42, 21}, {48, 48}, {48, 190}};
+    oqt__svd_ws ws = {0};
+    uint64_t seed = 61;
+    oqt_error err;
+
+    for (size_t x = 0; x < sizeof sizes / sizeof *sizes; x++) {
+        size_t m = sizes[x][0], n = sizes[x][1], k = m < n ? m : n, kept = 0;
+        double s[48], *a, dropped = 0.0;
+        oqt__trunc rule = {.abs_tol = 1e-7};
+        oqt__trunc_record rec;
+        oqt__svd svd;
+
+        for (size_t i = 0; i < k; i++) {
+            s[i] = 2.0 * pow(3.0, -(double)i);
+            kept += s[i] > rule.abs_tol;
+            dropped += s[i] > rule.abs_tol ? 0.0 : s[i] * s[i];
+        }
+        a = new_with_spectrum(s, m, n, &seed);
+        ck_assert(oqt__svd_jacobi_applies(m, n, 1.0, &rule));
+        ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, m, n, &rule, &rec, &err), err);
+        ck_assert_uint_eq(svd.rank, kept);
+        ck_assert_uint_eq(rec.kept, kept);
+        check_svd(&svd, a, m, n, 1.001 * sqrt(dropped));
+        for (size_t i = 0; i < kept; i++) /* what is left out moves them in second order */
+            ck_assert_double_eq_tol(svd.s[i], s[i], 1e-3 * rule.abs_tol);
+        ck_assert_double_le(fabs(rec.discarded_weight - dropped), 1e-3 * dropped);
+        rule.max_rank = 1;
+        ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, m, n, &rule, &rec, &err), err);
+        ck_assert_uint_eq(svd.rank, 1);
+        ck_assert_int_eq(rec.limited, kept > 1);
+        free(a);
+    }
+    oqt__svd_ws_release(&ws);
+}
+END_TEST
+
 START_TEST(non_finite_matrix_is_refused)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};
@@ -1264,6 +1305,7 @@ int main(void)
     tcase_add_test(tc, extreme_magnitudes_do_not_overflow);
     tcase_add_test(tc, records_add_up);
     tcase_add_test(tc, fallback_driver_agrees);
+    tcase_add_test(tc, small_graded_matrices_are_cut_at_the_tolerance);
     tcase_add_test(tc, non_finite_matrix_is_refused);
     tcase_add_test(tc, reused_workspace_changes_nothing);
     tcase_add_test(tc, randomized_path_agrees_with_the_full_one);
