@@ -693,6 +693,99 @@ START_TEST(randomized_path_is_deterministic)
 }
 END_TEST
 
+/* ---- ranges ---- */
+
+/* |a - q^T q a|_F / |a|_F; asserts that the rows of q are orthonormal. */
+static double range_error(const double *q, size_t rank, const double *a, size_t m, size_t n)
+{
+    double *b = calloc(rank * n, sizeof *b), *rest = malloc(m * n * sizeof *rest), error;
+
+    for (size_t i = 0; i < rank; i++)
+        for (size_t j = 0; j < rank; j++) {
+            double sum = i == j ? -1.0 : 0.0;
+
+            for (size_t k = 0; k < m; k++)
+                sum += q[i * m + k] * q[j * m + k];
+            ck_assert_double_le(fabs(sum), 100 * EPS);
+        }
+    memcpy(rest, a, m * n * sizeof *rest);
+    naive_gemm(false, false, rank, n, m, 1.0, q, m, a, n, 0.0, b, n);
+    naive_gemm(true, false, m, n, rank, -1.0, q, m, b, n, 1.0, rest, n);
+    error = norm_f(rest, m * n) / norm_f(a, m * n);
+    free(b);
+    free(rest);
+    return error;
+}
+
+/* Singular values fall by 2 from one to the next: half of the tolerance costs one column more. */
+START_TEST(ranges_hold_a_matrix_to_a_tolerance)
+{
+    static const size_t sizes[][2] = {{80, 60}, {60, 80}, {40, 200}, {200, 40}, {30, 30}};
+    static const double tolerances[] = {1e-2, 1e-4, 1e-8};
+    oqt__range_ws ws = {0};
+    uint64_t seed = 71;
+    oqt_error err;
+
+    for (size_t x = 0; x < sizeof sizes / sizeof *sizes; x++)
+        for (size_t t = 0; t < 3; t++)
+            for (size_t guess = 1; guess <= 64; guess *= 8) {
+                size_t m = sizes[x][0], n = sizes[x][1], rank, needed;
+                double *u = new_random(m * 30, &seed), *v = new_random(30 * n, &seed);
+                double *a = calloc(m * n, sizeof *a), flops = 0.0, error;
+                const double *q;
+
+                for (size_t i = 0; i < m; i++)
+                    for (size_t k = 0; k < 30; k++)
+                        u[i * 30 + k] *= pow(0.5, (double)k);
+                naive_gemm(false, false, m, n, 30, 1.0, u, 30, v, n, 0.0, a, n);
+                ASSERT_OK(oqt__range(&q, &rank, &ws, a, m, n, tolerances[t], guess, 0, &flops, &err), err);
+                error = range_error(q, rank, a, m, n);
+                ck_assert_double_le(error, 3.0 * tolerances[t]);
+                needed = (size_t)ceil(-log2(tolerances[t]));
+                ck_assert_uint_le(rank, needed + 8);
+                ck_assert_double_gt(flops, 0.0);
+                free(u);
+                free(v);
+                free(a);
+            }
+    oqt__range_ws_release(&ws);
+}
+END_TEST
+
+START_TEST(ranges_of_extreme_matrices)
+{
+    oqt__range_ws ws = {0};
+    double a[12 * 9] = {0}, *full, flops = 0.0;
+    uint64_t seed = 72;
+    size_t rank;
+    const double *q;
+    oqt_error err;
+
+    /* zero has a range of one column, which may be any */
+    ASSERT_OK(oqt__range(&q, &rank, &ws, a, 12, 9, 1e-6, 4, 0, &flops, &err), err);
+    ck_assert_uint_eq(rank, 1);
+    ASSERT_OK(oqt__range(&q, &rank, &ws, a, 1, 1, 1e-6, 4, 0, &flops, &err), err);
+    ck_assert_uint_eq(rank, 1);
+    /* one row, one column */
+    a[3] = 2.5;
+    ASSERT_OK(oqt__range(&q, &rank, &ws, a, 1, 9, 1e-6, 1, 0, &flops, &err), err);
+    ck_assert_uint_eq(rank, 1);
+    ck_assert_double_le(range_error(q, rank, a, 1, 9), 1e-15);
+    ASSERT_OK(oqt__range(&q, &rank, &ws, a, 9, 1, 1e-6, 1, 0, &flops, &err), err);
+    ck_assert_uint_eq(rank, 1);
+    ck_assert_double_le(range_error(q, rank, a, 9, 1), 1e-15);
+    /* full rank is all columns, unless limited */
+    full = new_random(30 * 20, &seed);
+    ASSERT_OK(oqt__range(&q, &rank, &ws, full, 30, 20, 1e-6, 3, 0, &flops, &err), err);
+    ck_assert_uint_eq(rank, 20);
+    ck_assert_double_le(range_error(q, rank, full, 30, 20), 1e-13);
+    ASSERT_OK(oqt__range(&q, &rank, &ws, full, 30, 20, 1e-6, 3, 7, &flops, &err), err);
+    ck_assert_uint_eq(rank, 7);
+    free(full);
+    oqt__range_ws_release(&ws);
+}
+END_TEST
+
 /* ---- symmetric and Hermitian ---- */
 
 START_TEST(symmetric_matrix_is_rebuilt_from_eigenvectors)
@@ -1314,6 +1407,10 @@ int main(void)
     tcase_add_test(tc, randomized_path_is_deterministic);
     suite_add_tcase(suite, tc);
 
+    tc = tcase_create("range");
+    tcase_add_test(tc, ranges_hold_a_matrix_to_a_tolerance);
+    tcase_add_test(tc, ranges_of_extreme_matrices);
+    suite_add_tcase(suite, tc);
     tc = tcase_create("eigenvalues");
     tcase_add_test(tc, symmetric_matrix_is_rebuilt_from_eigenvectors);
     tcase_add_test(tc, hermitian_matrix_is_rebuilt_from_eigenvectors);

@@ -534,6 +534,43 @@ START_TEST(a_canceled_run_stands_and_goes_on)
 }
 END_TEST
 
+/* Rows of a parameter that is always the same are a constant system. */
+START_TEST(parameters_are_taken_as_far_as_they_go)
+{
+    struct problem p = small_problem(1, 76);
+    oqt_complex h[4], constant[7 * 4], rho[7 * 4];
+    double rows[12];
+    oqt_tempo *tempo;
+    oqt_tempo_stats stats;
+    oqt_error err = {0};
+
+    scale_complex(h, 0.37, sigma_x, 4);
+    oqt_system_destroy(p.system);
+    ASSERT_OK(oqt_system_create(&p.system, 2, h, &err), err);
+    run(constant, &p, 6);
+    oqt_system_destroy(p.system);
+    memset(h, 0, sizeof h);
+    ASSERT_OK(oqt_system_create(&p.system, 2, h, &err), err);
+    ASSERT_OK(oqt_system_set_parameters(p.system, 1, &err), err);
+    ASSERT_OK(oqt_system_add_parameter(p.system, 0, sigma_x, &err), err);
+    ck_assert_int_eq(create(&tempo, &p, &err), OQT_EINVAL); /* none given */
+    for (size_t i = 0; i < 12; i++)
+        rows[i] = 0.37;
+    p.opt.parameters = rows;
+    p.opt.n_parameter_steps = 6;
+    tempo = new_tempo(&p);
+    ck_assert_int_eq(oqt_tempo_record(rho, tempo, 6, &err), OQT_OK);
+    ck_assert_double_le(max_diff_complex(rho, constant, 7 * 4), 1e-12);
+    ck_assert_int_eq(oqt_tempo_step(tempo, 1, &err), OQT_EINVAL);
+    oqt_tempo_state(rho, tempo);
+    ck_assert_int_eq(memcmp(rho, rho + 6 * 4, 4 * sizeof *rho), 0);
+    oqt_tempo_get_stats(&stats, tempo);
+    ck_assert_uint_eq(stats.n_steps, 6);
+    oqt_tempo_destroy(tempo);
+    free_problem(&p);
+}
+END_TEST
+
 /* ---- failures ---- */
 
 static oqt_status create_and_run(void *ctx)
@@ -552,12 +589,25 @@ static oqt_status create_and_run(void *ctx)
 START_TEST(every_allocation_may_fail)
 {
     struct problem p = small_problem(2, 81);
+    oqt_control *control = NULL;
+    oqt_complex left[16], flip[16];
+    oqt_error err = {0};
+
+    oqt_super_left(left, 2, sigma_y);
+    ASSERT_OK(oqt_super_unitary(flip, 2, sigma_x, &err), err);
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    for (size_t step = 0; step < 4; step += 3) { /* two that meet take memory */
+        ASSERT_OK(oqt_control_add(control, step, OQT_PRE, left, &err), err);
+        ASSERT_OK(oqt_control_add(control, step, OQT_PRE, flip, &err), err);
+    }
+    p.opt.control = control;
 
     p.opt.n_threads = 1;
     p.opt.epsrel = 1e-4;
     p.opt.memory_steps = 3;
     p.opt.added_correlation_time = INFINITY;
     ck_assert_uint_gt(check_every_allocation(create_and_run, &p), 50);
+    oqt_control_destroy(control);
     free_problem(&p);
 }
 END_TEST
@@ -649,6 +699,7 @@ START_TEST(bad_arguments_are_refused)
 {
     const struct problem good = new_problem(2, 1, 84);
     struct problem p = good;
+    oqt_control *control = NULL;
 
     assert_refused(&p, 0.0);
     assert_refused(&p, NAN);
@@ -679,6 +730,14 @@ START_TEST(bad_arguments_are_refused)
     assert_refused(&p, dt);
     p.opt.memory_steps = OQT_NO_MEMORY;
     assert_refused(&p, dt);
+    p = good, p.opt.start_time = NAN;
+    assert_refused(&p, dt);
+    p = good, p.opt.propagation = (oqt_propagation)9;
+    assert_refused(&p, dt);
+    ck_assert_int_eq(oqt_control_create(&control, 3, NULL), OQT_OK);
+    p = good, p.opt.control = control;
+    assert_refused(&p, dt);
+    oqt_control_destroy(control);
     p = good, p.opt.split = (oqt_split)7;
     assert_refused(&p, dt);
     p = good, p.opt.n_threads = -1;
@@ -710,6 +769,7 @@ int main(void)
     tcase_add_test(tc, errors_follow_epsrel);
     tcase_add_test(tc, max_bond_is_kept_and_told);
     tcase_add_test(tc, a_canceled_run_stands_and_goes_on);
+    tcase_add_test(tc, parameters_are_taken_as_far_as_they_go);
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");
     tcase_add_test(tc, every_allocation_may_fail);
