@@ -24,7 +24,8 @@ typedef struct oqt_tempo oqt_tempo;
 typedef struct {
     size_t struct_size;
     double epsrel;   /* truncation, above 0 and below 1: the root of the sum of squares of the singular values
-                        dropped from a bond is at most epsrel times the largest                             */
+                        dropped from a bond is at most epsrel times the largest. Past legs count in it by what
+                        later slots can feel of them; errors are about 0.1 to 40 times epsrel              */
     size_t max_bond; /* limit of the bonds; 0: none                                                    */
     size_t memory_steps; /* slots farther apart than this many steps (dkmax) do not feel each other; 0: full
                             memory; OQT_NO_MEMORY: each slot only itself                                  */
@@ -86,11 +87,11 @@ OQT_API void oqt_tempo_destroy(oqt_tempo *tempo);
 /**
  * Take n steps.
  *
- * @return OQT_OK, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK, OQT_EINVAL (beyond the
- *         steps that have parameters), or OQT_ECANCELED
+ * @return OQT_OK, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK, OQT_EINVAL (beyond the steps that have
+ *         parameters, or the state has overflowed), or OQT_ECANCELED
  *
  * Progress is reported before each step. On failure the run stands after the last complete step, and may go
- * on. Cost of a step: about 150 bond^3 flops for each slot remembered of a two-level system. Memory: twice
+ * on. Cost of a step: about 200 bond^3 flops for each slot remembered of a two-level system. Memory: twice
  * the slots remembered, bond^2 times the number of different (O-, O+) each, in doubles.
  */
 OQT_API oqt_status oqt_tempo_step(oqt_tempo *tempo, uint64_t n, oqt_error *err);

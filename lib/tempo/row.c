@@ -3,7 +3,8 @@
  *
  * From the oldest slot to the newest, the row multiplies the bonds of the matrix product by the number of
  * horizontal values, and each site is cut to the range of what it has to carry, with an isometry left behind.
- * Back from the newest to the oldest, singular values are truncated; what is left of them is then exact.
+ * Back from the newest to the oldest, singular values are truncated; what is left of them is then exact. See
+ * docs/theory.md, section 14.
  */
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 static const double RANGE_SHARE = 0.6;
 
 /* Weight of what later slots can feel of a leg, in units of the largest they can make of it, and the least.
- * Measured: errors are smallest at equal work from 0.25 to 1, and grow by ten with 10. */
+ * Measured: errors are smallest at equal work from 0.25 to 1; docs/theory.md, eq. (23). */
 static const double WEIGHT = 0.5, LEAST_WEIGHT = 1e-3;
 
 /* Places in the workspace. */

@@ -2,7 +2,7 @@
  *
  * Everything is real: a leg pair (i,j), (j,i) of the system is a complex number and its conjugate, of which
  * the coordinates are (sqrt2 Re, sqrt2 Im). In the same way a class of past legs with O- != 0, and a value of
- * |O-| > 0 on a horizontal bond, has two coordinates, any other one. See docs/theory.md, section 13.
+ * |O-| > 0 on a horizontal bond, has two coordinates, any other one. See docs/theory.md, section 14.
  */
 #ifndef OQT_PRIV_TEMPO_H
 #define OQT_PRIV_TEMPO_H
