@@ -105,7 +105,7 @@ static oqt_status check_caps(const oqt__mpo *m, oqt_error *err)
     return OQT_OK;
 }
 
-static oqt_status check_arguments(const oqt__mpo *m, oqt_error *err)
+oqt_status oqt__mpo_check(const oqt__mpo *m, oqt_error *err)
 {
     size_t d2 = m->d * m->d;
     oqt_status st = OQT_OK;
@@ -179,25 +179,20 @@ static oqt_complex close_legs(const oqt_mpo_tensor *t, const oqt_complex *z, con
     return sum;
 }
 
-oqt_status oqt__mpo_caps(oqt_complex *const *caps, const oqt__mpo *m, oqt_error *err)
+oqt_status oqt__mpo_cap(oqt_complex *cap, const oqt__mpo *m, size_t step, const oqt_complex *next,
+                        oqt_error *err)
 {
     oqt_complex *in = oqt__calloc(legs_in(m), sizeof *in), *out = oqt__calloc(legs_out(m), sizeof *out);
+    const oqt_mpo_tensor *t = m->tensor + step;
+    size_t len = t->in * (t->out > 0 ? t->out : 1);
     oqt_status st = in && out ? OQT_OK : oqt__no_memory(err, "caps");
 
-    if (st == OQT_OK) {
+    if (st == OQT_OK)
         cap_weights(in, out, m);
-        caps[m->n_steps][0] = (oqt_complex){1.0, 0.0};
-    }
-    for (size_t k = m->n_steps; st == OQT_OK && k-- > 0;) {
-        const oqt_mpo_tensor *t = m->tensor + k;
-        size_t len = t->in * (t->out > 0 ? t->out : 1);
-
-        for (size_t l = 0; l < t->past; l++) {
-            caps[k][l] = (oqt_complex){0.0, 0.0};
-            for (size_t r = 0; r < t->future; r++)
-                add_product(&caps[k][l], close_legs(t, t->data + (l * t->future + r) * len, in, out),
-                            caps[k + 1][r]);
-        }
+    for (size_t l = 0; st == OQT_OK && l < t->past; l++) {
+        cap[l] = (oqt_complex){0.0, 0.0};
+        for (size_t r = 0; r < t->future; r++)
+            add_product(&cap[l], close_legs(t, t->data + (l * t->future + r) * len, in, out), next[r]);
     }
     oqt__free(in);
     oqt__free(out);
@@ -403,8 +398,10 @@ static oqt_status make_caps(struct job *job, oqt_error *err)
         if (!job->cap_re[k] || !job->cap_im[k] || !own[k])
             st = oqt__no_memory(err, "caps");
     }
-    if (st == OQT_OK && !m->cap)
-        st = oqt__mpo_caps(own, m, err);
+    if (st == OQT_OK)
+        own[job->n][0] = (oqt_complex){1.0, 0.0};
+    for (size_t k = job->n; st == OQT_OK && !m->cap && k-- > 0;)
+        st = oqt__mpo_cap(own[k], m, k, own[k + 1], err);
     for (size_t k = 0; k <= job->n && st == OQT_OK; k++) {
         size_t len = k == 0 ? 1 : m->tensor[k - 1].future;
 
@@ -789,7 +786,7 @@ oqt_status oqt__pt_import(oqt_pt **out, const oqt__mpo *mpo, oqt_error *err)
     struct job job = {.mpo = mpo, .d = mpo->d, .n = mpo->n_steps, .parts = 1};
     oqt__blas_guard guard = {false};
     oqt_pt *pt = NULL;
-    oqt_status st = check_arguments(mpo, err);
+    oqt_status st = oqt__mpo_check(mpo, err);
 
     if (st != OQT_OK)
         return st;

@@ -13,9 +13,13 @@ typedef struct {
     const oqt_complex *const *cap; /* n_steps + 1, or NULL            */
 } oqt__mpo;
 
-/** The vectors that close the tensors before each step: inputs are maximally mixed states, outputs traced.
- *  caps: n_steps + 1, as long as the bonds; behind the last step it is 1, for a bond of 1. */
-oqt_status oqt__mpo_caps(oqt_complex *const *caps, const oqt__mpo *mpo, oqt_error *err);
+/** The vector that closes the tensors before a step, from that behind it: the input is a maximally mixed
+ * state, the output traced. Shapes are checked. */
+oqt_status oqt__mpo_cap(oqt_complex *cap, const oqt__mpo *mpo, size_t step, const oqt_complex *next,
+                        oqt_error *err);
+
+/** Shapes follow one another and numbers are finite: OQT_OK, OQT_EINVAL, or OQT_ERANGE. */
+oqt_status oqt__mpo_check(const oqt__mpo *mpo, oqt_error *err);
 
 /** oqt_pt_create_mpo with the arguments in one place. */
 oqt_status oqt__pt_import(oqt_pt **out, const oqt__mpo *mpo, oqt_error *err);
