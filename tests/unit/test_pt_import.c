@@ -492,6 +492,26 @@ static oqt_pt *read_pt(const char *path)
 
 static const char *const names[] = {"example", "rank3", "rank4", "own"};
 
+/* Where Debian has h5py, and where the user may have it. */
+static const char *const pythons[] = {"/usr/bin/python3", "python3"};
+
+/* Run make.py of the data under a Python that has OQuPy; false without one. */
+static bool run_oqupy(const char *command, const char *file, const char *out)
+{
+    char line[4096];
+
+    for (size_t i = 0; i < sizeof pythons / sizeof *pythons; i++) {
+        snprintf(line, sizeof line, "%s -c 'import oqupy' 2>/dev/null", pythons[i]);
+        if (system(line) != 0)
+            continue;
+        snprintf(line, sizeof line, "%s '" TEST_DATA "/oqupy/make.py' %s '%s' '%s' >/dev/null 2>&1",
+                 pythons[i], command, file, out);
+        ck_assert_msg(system(line) == 0, "failed: %s", line);
+        return true;
+    }
+    return false;
+}
+
 static void data_path(char *path, const char *name, const char *ending)
 {
     snprintf(path, 4096, TEST_DATA "/oqupy/%s.%s", name, ending);
@@ -543,6 +563,77 @@ START_TEST(written_files_are_read_back)
     unlink(copy);
     oqt_pt_destroy(again);
     oqt_pt_destroy(pt);
+}
+END_TEST
+
+struct exchange {
+    char folder[32], file[64], table[64];
+};
+
+static void exchange_begin(struct exchange *x)
+{
+    strcpy(x->folder, "/tmp/test_pt_import.XXXXXX");
+    ck_assert(mkdtemp(x->folder) != NULL);
+    snprintf(x->file, sizeof x->file, "%s/pt.hdf5", x->folder);
+    snprintf(x->table, sizeof x->table, "%s/rho.txt", x->folder);
+}
+
+static void exchange_end(const struct exchange *x)
+{
+    unlink(x->file);
+    unlink(x->table);
+    rmdir(x->folder);
+}
+
+/* The states in the table against those of a process tensor, from row `first` on. */
+static void ck_table(const struct exchange *x, const oqt_pt *pt, size_t first)
+{
+    oqt_complex reference[4 * (STEPS + 1)], rho[4 * (STEPS + 1)];
+    size_t n = read_reference(reference, STEPS + 1, 2, x->table) - 1;
+
+    ck_assert_uint_eq(n, STEPS);
+    trajectory(rho, pt, n);
+    ck_assert_double_le(max_diff_complex(reference + 4 * first, rho + 4 * first, 4 * (n + 1 - first)), 1e-12);
+}
+
+/* Where OQuPy is installed: a finite tensor, a piece of a uniform one with leg factors, and general legs. */
+START_TEST(oqupy_reads_what_is_written)
+{
+    oqt_pt *whole = new_pt(_i == 1 ? OQT_PT_UNIFORM : OQT_PT_TEMPO, 2, tilted, STEPS), *pt = NULL;
+    struct exchange x;
+    struct arrays a;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_pt_unroll(&pt, whole, STEPS, &err), err);
+    if (_i == 2) {
+        arrays_of(&a, whole);
+        to_rank_4(&a, 0);
+        oqt_pt_destroy(pt);
+        pt = import(&a, true);
+        arrays_free(&a);
+    }
+    exchange_begin(&x);
+    ASSERT_OK(oqt_pt_write(pt, x.file, OQT_FILE_OQUPY, &err), err);
+    if (run_oqupy("trajectory", x.file, x.table))
+        ck_table(&x, pt, 0);
+    exchange_end(&x);
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(whole);
+}
+END_TEST
+
+START_TEST(what_oqupy_writes_is_read)
+{
+    struct exchange x;
+
+    exchange_begin(&x);
+    if (run_oqupy("build", x.file, x.table)) {
+        oqt_pt *pt = read_pt(x.file);
+
+        ck_table(&x, pt, 1);
+        oqt_pt_destroy(pt);
+    }
+    exchange_end(&x);
 }
 END_TEST
 
@@ -767,6 +858,8 @@ int main(void)
     tc = tcase_create("files");
     tcase_add_loop_test(tc, files_give_the_dynamics_of_the_reference, 0, 4);
     tcase_add_loop_test(tc, written_files_are_read_back, 0, 4);
+    tcase_add_loop_test(tc, oqupy_reads_what_is_written, 0, 3);
+    tcase_add_test(tc, what_oqupy_writes_is_read);
     tcase_add_test(tc, worked_numbers_come_out);
     tcase_add_test(tc, what_the_layout_cannot_hold_is_refused);
     suite_add_tcase(suite, tc);
