@@ -181,7 +181,7 @@ OQT_API oqt_status oqt_pt_create_trivial(oqt_pt **out, size_t d, double dt, oqt_
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (the copy would be useless: a path error of 1 or more),
  *         OQT_EUNSUPPORTED (general legs)
  *
- * The trace stays exact. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
+ * The trace stays what it is. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
  * two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of a
  * finite tensor, some hundred times O(bond^3) for a uniform one.
  */

@@ -16,6 +16,9 @@
 static const double SETTLED = 1e-3;
 enum { MAX_ITERATIONS = 400 };
 
+/* Steps of paths on which a copy is compared with an original that had no path test. */
+enum { UNTESTED_STEPS = 128 };
+
 struct job {
     const oqt_pt *pt;
     double tolerance, lam;
@@ -193,7 +196,7 @@ static size_t count_steps(const oqt_pt *pt)
     size_t n = pt->info.path_steps < OQT__PATH_STEPS_MAX ? pt->info.path_steps : OQT__PATH_STEPS_MAX;
 
     if (n < 1)
-        n = 1;
+        n = UNTESTED_STEPS;
     return n < pt->info.n_steps ? n : pt->info.n_steps;
 }
 

@@ -637,6 +637,28 @@ START_TEST(what_oqupy_writes_is_read)
 }
 END_TEST
 
+/* A tensor whose trace is not exact is compressed as any other. */
+START_TEST(what_is_read_can_be_compressed)
+{
+    char path[4096];
+    oqt_pt *small = NULL, *same = NULL;
+    oqt_error err = {0};
+
+    data_path(path, "rank3", "hdf5");
+    oqt_pt *pt = read_pt(path);
+
+    ASSERT_OK(oqt_pt_compress(&same, pt, 1e-12, 0, 1, &err), err);
+    ck_same_dynamics(pt, same, STEPS, 1e-13);
+    ASSERT_OK(oqt_pt_compress(&small, pt, 1e-3, 0, 1, &err), err);
+    ck_assert_uint_lt(info_of(small).bond_dimension, info_of(pt).bond_dimension);
+    ck_assert_double_gt(info_of(small).path_error, 1e-6);
+    ck_same_dynamics(pt, small, STEPS, 4.0 * info_of(small).path_error);
+    oqt_pt_destroy(small);
+    oqt_pt_destroy(same);
+    oqt_pt_destroy(pt);
+}
+END_TEST
+
 /* spec: P(0,0,0) = 1 and so on; bonds 1, 4, 3, 1. */
 START_TEST(worked_numbers_come_out)
 {
@@ -777,6 +799,70 @@ START_TEST(damaged_files_of_our_own_are_refused_or_the_same)
 }
 END_TEST
 
+static void put_number(unsigned char *p, uint64_t x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = (unsigned char)(x >> 8 * i);
+}
+
+/* The next structure that begins with these bytes. */
+static unsigned char *find_bytes(unsigned char *data, size_t from, size_t length, const char *what, size_t n)
+{
+    for (size_t at = from; at + n <= length; at++)
+        if (memcmp(data + at, what, n) == 0)
+            return data + at;
+    ck_abort_msg("no such bytes");
+    return NULL;
+}
+
+/* Loops and sizes that would take for ever, or all memory, where they are believed. */
+START_TEST(hostile_files_are_refused)
+{
+    char path[4096];
+    size_t length;
+
+    data_path(path, "example", "hdf5");
+    for (int i = 0; i < 6; i++) {
+        unsigned char *data = load(&length, path), *p;
+        oqt__map map = {data, length};
+        oqt_pt *pt = NULL;
+        oqt_error err = {0};
+
+        switch (i) {
+        case 0: /* a tree of names all of whose many children are itself */
+        case 1: /* and one of chunks */
+            p = find_bytes(data, 0, length, i == 0 ? "TREE\0" : "TREE\1", 5);
+            p[5] = 15;
+            put_number(p + 6, 2000, 2);
+            for (size_t k = 0; k < 2000; k++)
+                put_number(p + 24 + k * (i == 0 ? 16 : 32) + (i == 0 ? 8 : 24), (uint64_t)(p - data), 8);
+            break;
+        case 2: /* a header that goes on in itself */
+            p = find_bytes(data, 96, length, "\x10\0\x10\0", 4);
+            put_number(p + 8, (uint64_t)(p - data), 8);
+            put_number(p + 16, 24, 8);
+            break;
+        case 3: /* more steps than the file has bytes: extent and limit of mpo_tensors_shape, N = 3 */
+            for (p = data; p + 24 < data + length; p++)
+                if (memcmp(p, "\1\1\1\0\0\0\0\0\3\0\0\0\0\0\0\0", 16) == 0)
+                    put_number(p + 8, UINT64_C(1) << 60, 8);
+            break;
+        case 4: /* a collection larger than the file */
+            for (p = data; p + 16 < data + length; p++)
+                if (memcmp(p, "GCOL", 4) == 0)
+                    put_number(p + 8, UINT64_MAX - 8, 8);
+            break;
+        default: /* a heap of names likewise */
+            p = find_bytes(data, 0, length, "HEAP", 4);
+            put_number(p + 8, UINT64_MAX - 8, 8);
+        }
+        ck_assert_int_eq(oqt__oqupy_parse(&pt, &map, path, &err), OQT_EFORMAT);
+        ck_assert(pt == NULL);
+        free(data);
+    }
+}
+END_TEST
+
 /* ---- failing allocations ---- */
 
 static oqt_status import_and_destroy(void *ctx)
@@ -860,12 +946,14 @@ int main(void)
     tcase_add_loop_test(tc, written_files_are_read_back, 0, 4);
     tcase_add_loop_test(tc, oqupy_reads_what_is_written, 0, 3);
     tcase_add_test(tc, what_oqupy_writes_is_read);
+    tcase_add_test(tc, what_is_read_can_be_compressed);
     tcase_add_test(tc, worked_numbers_come_out);
     tcase_add_test(tc, what_the_layout_cannot_hold_is_refused);
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");
     tcase_add_test(tc, damaged_files_are_refused_or_the_same);
     tcase_add_test(tc, damaged_files_of_our_own_are_refused_or_the_same);
+    tcase_add_test(tc, hostile_files_are_refused);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
