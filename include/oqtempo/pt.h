@@ -141,7 +141,7 @@ typedef struct {
  * @return OQT_OK, OQT_EINVAL (also where the product does not map Hermitian to Hermitian matrices),
  * OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  *
- * The result is real, and its bonds are not larger than those given. Legs are diagonal if all tensors have
+ * The result is real, and its bonds are those given, less states that weigh nothing. Legs are diagonal if all tensors have
  * out = 0 and the transforms are those of one unitary (rho -> u^+ rho u and back, to 1e-13), else general.
  * Eigenvalues of the coupling are not known: oqt_pt_eigenbasis gives d - 1, .., 0. Errors are not known
  * either: oqt_pt_info::tolerance, path_error and error_estimate are 0. Tensors that were truncated give a

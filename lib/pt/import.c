@@ -26,6 +26,9 @@ static const double ASYMMETRY = 1e-9;
 /* Imaginary parts below this share of the largest number are rounding. */
 static const double ROUNDING = 4e-16;
 
+/* States that weigh no more than this beside the heaviest are rounding, too. */
+static const double NOISE = 1e-15;
+
 /* One step in Hermitian coordinates: left x legs x right, real and imaginary part. */
 struct site {
     size_t left, right;
@@ -568,6 +571,8 @@ static oqt_status right_step(struct job *job, size_t k, double **w, size_t *n_w,
     if ((st = oqt__svd_trunc(&svd, &job->ws, c, left, width, &rule, &record, err)) != OQT_OK)
         goto done;
     rank = svd.rank;
+    while (rank > 1 && svd.s[rank - 1] <= NOISE * svd.s[0])
+        rank--;
     size = norm_2(svd.s, rank);
     if (!(sqrt(record.discarded_weight) <= ASYMMETRY * size)) {
         st =
@@ -589,7 +594,7 @@ static oqt_status right_step(struct job *job, size_t k, double **w, size_t *n_w,
         memcpy(s->re + i * legs * kept, svd.vt + i * width, legs * kept * sizeof *m);
         job->cap_re[k][i] = size / weight * svd.vt[i * width + legs * kept];
         for (size_t l = 0; l < left; l++)
-            next[l * rank + i] = svd.u[l * rank + i] * svd.s[i] / size;
+            next[l * rank + i] = svd.u[l * svd.rank + i] * svd.s[i] / size;
     }
     s->left = rank;
     s->right = kept;

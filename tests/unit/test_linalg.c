@@ -304,6 +304,48 @@ static const size_t shapes[][2] = {{0, 0},   {0, 5},   {5, 0},   {1, 1},     {1,
                                    {64, 64}, {90, 31}, {31, 90}, {160, 100}, {100, 161}, {130, 130}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
+START_TEST(orthogonal_factor_times_triangle_is_the_matrix)
+{
+    static const size_t sizes[][2] = {{1, 1}, {7, 3}, {3, 7}, {40, 40}, {90, 1}, {1, 90}};
+    uint64_t seed = 3;
+    oqt__svd_ws ws = {0};
+
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        size_t m = sizes[i / 2][0], n = sizes[i / 2][1], k = m < n ? m : n;
+        double *a = malloc(m * n * sizeof *a), *q = malloc(m * k * sizeof *q), *r = malloc(k * n * sizeof *r);
+        oqt_error err = {0};
+
+        ck_assert(a && q && r);
+        random_fill(a, m * n, &seed);
+        for (size_t j = 0; i % 2 == 1 && j < m; j++) /* rank deficient */
+            a[j * n] = n > 1 ? a[j * n + 1] : 0.0;
+        ASSERT_OK(oqt__qr(q, r, &ws, a, m, n, &err), err);
+        for (size_t p = 0; p < k; p++)
+            for (size_t s = 0; s < k; s++) {
+                double sum = p == s ? -1.0 : 0.0;
+
+                for (size_t l = 0; l < m; l++)
+                    sum += q[l * k + p] * q[l * k + s];
+                ck_assert_double_le(fabs(sum), 1e-14);
+            }
+        for (size_t l = 0; l < m; l++)
+            for (size_t c = 0; c < n; c++) {
+                double sum = -a[l * n + c];
+
+                for (size_t p = 0; p < k; p++) {
+                    sum += q[l * k + p] * r[p * n + c];
+                    ck_assert(c >= p || r[p * n + c] == 0.0);
+                }
+                ck_assert_double_le(fabs(sum), 1e-13);
+            }
+        free(a);
+        free(q);
+        free(r);
+    }
+    oqt__svd_ws_release(&ws);
+}
+END_TEST
+
 START_TEST(svd_without_rule_reproduces_the_matrix)
 {
     oqt__svd_ws ws = {0};
@@ -1391,6 +1433,7 @@ int main(void)
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("truncation");
+    tcase_add_test(tc, orthogonal_factor_times_triangle_is_the_matrix);
     tcase_add_test(tc, svd_without_rule_reproduces_the_matrix);
     tcase_add_test(tc, truncation_error_is_the_discarded_weight);
     tcase_add_test(tc, rank_deficient_matrix_keeps_its_rank);
