@@ -141,12 +141,12 @@ typedef struct {
  * @return OQT_OK, OQT_EINVAL (also where the product does not map Hermitian to Hermitian matrices),
  * OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  *
- * The result is real, and its bonds are those given, less states that weigh nothing. Legs are diagonal if all tensors have
- * out = 0 and the transforms are those of one unitary (rho -> u^+ rho u and back, to 1e-13), else general.
- * Eigenvalues of the coupling are not known: oqt_pt_eigenbasis gives d - 1, .., 0. Errors are not known
- * either: oqt_pt_info::tolerance, path_error and error_estimate are 0. Tensors that were truncated give a
- * state that depends on where the product is closed; it is that of the caps, but for the first, which counts
- * from the first step on. Cost: O(bond^3) for each step, times d^2, or d^4 with general legs. Source:
+ * The result is real, and its bonds are those given, less states that weigh nothing. Legs are diagonal if all
+ * tensors have out = 0 and the transforms are those of one unitary (rho -> u^+ rho u and back, to 1e-13),
+ * else general. Eigenvalues of the coupling are not known: oqt_pt_eigenbasis gives d - 1, .., 0. Errors are
+ * not known either: oqt_pt_info::tolerance, path_error and error_estimate are 0. Tensors that were truncated
+ * give a state that depends on where the product is closed; it is that of the caps, but for the first, which
+ * counts from the first step on. Cost: O(bond^3) for each step, times d^2, or d^4 with general legs. Source:
  * docs/theory.md, section 14.
  */
 OQT_API oqt_status oqt_pt_create_mpo(oqt_pt **out, size_t d, double dt, size_t n_steps,
@@ -181,9 +181,9 @@ OQT_API oqt_status oqt_pt_create_trivial(oqt_pt **out, size_t d, double dt, oqt_
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ECONV (the copy would be useless: a path error of 1 or more),
  *         OQT_EUNSUPPORTED (general legs)
  *
- * The trace stays what it is. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of the
- * two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of a
- * finite tensor, some hundred times O(bond^3) for a uniform one.
+ * The trace stays what it is. oqt_pt_info::path_error of the copy is that of pt plus the measured distance of
+ * the two, discarded_weight adds up, and tolerance is the larger of the two. Cost: O(bond^3) for each step of
+ * a finite tensor, some hundred times O(bond^3) for a uniform one.
  */
 OQT_API oqt_status oqt_pt_compress(oqt_pt **out, const oqt_pt *pt, double tolerance, size_t max_bond,
                                    int n_threads, oqt_error *err);
@@ -264,9 +264,11 @@ typedef enum {
 /**
  * Write a process tensor to an HDF5 file, aside first, then renamed over `path`.
  *
- * @return OQT_OK, OQT_EINVAL (unknown format), OQT_EIO, OQT_ENOMEM, or OQT_EUNSUPPORTED (built without HDF5)
+ * @return OQT_OK, OQT_EINVAL (unknown format, or no number of steps in that of OQuPy), OQT_EIO, OQT_ENOMEM,
+ * or OQT_EUNSUPPORTED (built without HDF5, or a closed form in the format of OQuPy)
  *
- * Our own format takes no memory beside that of the tensor.
+ * Our own format takes no memory beside that of the tensor; that of OQuPy takes up to four times as much. In
+ * OQuPy use import_process_tensor(path, "file").
  *
  * Thread rule for both file functions: they take turns among themselves, but HDF5 is one for the process, so
  * no other thread may use an HDF5 that is not thread-safe at the same time.
@@ -283,6 +285,9 @@ OQT_API oqt_status oqt_pt_write(const oqt_pt *pt, const char *path, oqt_file_for
  * it may be larger than memory. Until it is destroyed the file must not be written to or cut short: its
  * numbers would change, or the process be ended (SIGBUS). Replacing or removing it, as oqt_pt_write does, is
  * fine.
+ *
+ * A file of OQuPy becomes a tensor as by oqt_pt_create_mpo, with its caps. Those of OQuPy itself have no
+ * checksum: damage is found where numbers no longer fit together, which the time step takes no part in.
  */
 OQT_API oqt_status oqt_pt_read(oqt_pt **out, const char *path, oqt_error *err);
 
