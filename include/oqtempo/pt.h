@@ -147,7 +147,7 @@ typedef struct {
  * not known either: oqt_pt_info::tolerance, path_error and error_estimate are 0. Tensors that were truncated
  * give a state that depends on where the product is closed; it is that of the caps, but for the first, which
  * counts from the first step on. Cost: O(bond^3) for each step, times d^2, or d^4 with general legs. Source:
- * docs/theory.md, section 14.
+ * docs/theory.md, section 15.
  */
 OQT_API oqt_status oqt_pt_create_mpo(oqt_pt **out, size_t d, double dt, size_t n_steps,
                                      const oqt_mpo_tensor *tensors, const oqt_complex *transform_in,

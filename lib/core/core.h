@@ -43,8 +43,9 @@ void *oqt__calloc(size_t n, size_t size);
 /** Free what oqt__calloc gave; NULL is fine. */
 void oqt__free(void *ptr);
 
-/** Let the usual allocator keep about so many bytes for matrices that come and go. That of glibc maps blocks of
- *  128 KiB anew every time, and gives the space of smaller ones back, until a larger block was freed once. */
+/** Let the usual allocator keep about so many bytes for matrices that come and go. That of glibc maps blocks
+ * of 128 KiB anew every time, and gives the space of smaller ones back, until a larger block was freed once.
+ */
 void oqt__reserve(size_t bytes);
 
 /** n doubles, zeroed. */

@@ -1,10 +1,10 @@
 /*
  * hdf5_scan.c - a reader of the few forms that h5py gives the data sets of OQuPy's files.
  *
- * HDF5 itself is not fit for altered files: of 10 000 single bit flips and truncations of a file of OQuPy, read
- * by libhdf5 1.10.8 from memory and without attributes, 10 ended the process, 10 never ended, and the address
- * sanitizer stopped 14 at reads beyond buffers. Files of our own are hashed before HDF5 sees them; those of
- * OQuPy carry no hash.
+ * HDF5 itself is not fit for altered files: of 10 000 single bit flips and truncations of a file of OQuPy,
+ * read by libhdf5 1.10.8 from memory and without attributes, 10 ended the process, 10 never ended, and the
+ * address sanitizer stopped 14 at reads beyond buffers. Files of our own are hashed before HDF5 sees them;
+ * those of OQuPy carry no hash.
  *
  * So foreign files are read here, every offset being checked, and in the forms of the HDF5 File Format
  * Specification 2.0 that come from h5py's defaults only: superblock version 0 (II.A), groups as symbol tables

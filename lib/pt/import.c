@@ -6,7 +6,7 @@
  * bond a real state of twice the size. Two sweeps bring that back to the size of the complex one: the first,
  * from the left, makes the tensors isometries, the second, from the right, truncates to what the rest of the
  * product and the caps feel, which has no larger rank than the complex bond. No small number is divided by.
- * At last each bond is turned so that its cap is e_0. See docs/theory.md, section 14.
+ * At last each bond is turned so that its cap is e_0. See docs/theory.md, section 15.
  */
 #include "pt/import.h"
 

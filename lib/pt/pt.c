@@ -478,7 +478,9 @@ static oqt__uniform_params choose_params(const oqt_pt_options *opt, double dt, d
     oqt__uniform_params par = {.tolerance = tol,
                                .lam = OQT__LAM_DEFAULT,
                                .path_lam = 0.0,
-                               .n_iter = tol > 1.1e-6 ? 2 : tol > 1.1e-8 ? 4 : 8,
+                               .n_iter = tol > 1.1e-6   ? 2
+                                         : tol > 1.1e-8 ? 4
+                                                        : 8,
                                .n_squarings = tol > 1.1e-5 ? 4
                                               : tol > 7e-7 ? 5
                                                            : 6,
