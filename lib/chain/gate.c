@@ -394,6 +394,7 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
     oqt__chain_bond *own = mps->bond + bond;
     double *core_l, *core_r, total = 0.0;
     oqt__trunc_record rec = {0};
+    oqt__trunc warm;
     right_basis basis;
     oqt__svd svd;
     oqt_status st;
@@ -406,7 +407,15 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
         (st = split_right(&g, core_r, right->x, ws, err)) != OQT_OK)
         return st;
     join(&g, gate, schmidt);
-    if ((st = oqt__svd_trunc(&svd, &ws->svd, g.theta, g.pl * g.kl, g.pr * g.kr, rule, &rec, err)) != OQT_OK)
+    warm = *rule;
+    warm.n_start = g.m;
+    warm.start = g.scratch;
+    warm.only_right = true;
+    for (size_t p = 0; p < g.pr; p++) /* core_r [p][m][k] as rows [m][p][k]: the right basis so far */
+        for (size_t m = 0; m < g.m; m++)
+            memcpy(g.scratch + (m * g.pr + p) * g.kr, g.core_r + (p * g.m + m) * g.kr,
+                   g.kr * sizeof *g.scratch);
+    if ((st = oqt__svd_trunc(&svd, &ws->svd, g.theta, g.pl * g.kl, g.pr * g.kr, &warm, &rec, err)) != OQT_OK)
         return st;
     if (svd.rank == 0)
         return oqt__fail(err, OQT_ECONV, "the state of the chain vanished at bond %zu", bond);

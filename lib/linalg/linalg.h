@@ -29,6 +29,10 @@ typedef struct {
     double abs_tol;  /* every dropped s_i <= abs_tol                                       */
     double rel_tail; /* 2-norm of the dropped ones <= rel_tail s_0 (meaning of OQuPy's epsrel) */
     size_t max_rank; /* r <= max_rank, even if that breaks the above; 0: no limit           */
+    const double *start; /* n_start rows that are thought to span much of the row space; NULL: nothing known.
+                            A help for large matrices, without effect on what is kept but for rounding */
+    size_t n_start;
+    bool only_right; /* u is not wanted, and may be NULL */
 } oqt__trunc;
 
 /** What truncations did; engines add records up with oqt__trunc_add. */

@@ -13,6 +13,9 @@
 /* From this ratio of the sides on, splitting off a triangular factor first pays. */
 #define LONG_RATIO 1.6
 
+/* Below this size squares (gram.c) are faster than random vectors where both may be used. */
+enum { GRAM_SIZE = 320 };
+
 void oqt__trunc_add(oqt__trunc_record *sum, const oqt__trunc_record *one)
 {
     sum->kept = one->kept;
@@ -290,7 +293,7 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
     oqt__svd_plan plan;
     oqt__trunc_record rec = {0};
     double largest = 0.0;
-    bool accepted = false;
+    bool accepted = false, gram;
     oqt_status st;
 
     if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
@@ -302,10 +305,15 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
         if (st != OQT_OK || accepted)
             goto done;
     }
-    if (oqt__svd_sketch_applies(m, n, rule)) {
+    gram = oqt__svd_gram_applies(m, n, largest, rule);
+    if (oqt__svd_sketch_applies(m, n, rule) && !(gram && (m < GRAM_SIZE || n < GRAM_SIZE))) {
         st = oqt__svd_sketch(out, ws, a, m, n, largest, rule, &rec, &accepted, err);
         if (st != OQT_OK || accepted)
             goto done;
+    }
+    if (gram) {
+        st = oqt__svd_gram(out, ws, a, m, n, rule, &rec, err);
+        goto done;
     }
     if ((st = oqt__svd_plan_init(&plan, m, n, err)) != OQT_OK ||
         (st = oqt__svd_ws_reserve(ws, plan.n_mem, plan.n_int, err)) != OQT_OK)

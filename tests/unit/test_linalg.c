@@ -673,6 +673,113 @@ START_TEST(randomized_path_agrees_with_the_full_one)
 }
 END_TEST
 
+/* Norm of what the rows of v leave of a. */
+static double missed(const double *a, const double *v, size_t m, size_t n, size_t rank)
+{
+    double sum = 0.0;
+    double *row = malloc(n * sizeof *row);
+
+    ck_assert(row);
+    for (size_t i = 0; i < m; i++) {
+        memcpy(row, a + i * n, n * sizeof *row);
+        for (size_t k = 0; k < rank; k++) {
+            double overlap = 0.0;
+
+            for (size_t j = 0; j < n; j++)
+                overlap += a[i * n + j] * v[k * n + j];
+            for (size_t j = 0; j < n; j++)
+                row[j] -= overlap * v[k * n + j];
+        }
+        for (size_t j = 0; j < n; j++)
+            sum += row[j] * row[j];
+    }
+    free(row);
+    return sqrt(sum);
+}
+
+/* Where only right vectors are wanted and the tolerance is loose, squares are taken; the rank and the error
+ * are those of the whole decomposition, for any shape, with a good or a useless guess of the row space. */
+START_TEST(right_vectors_alone_agree_with_the_full_path)
+{
+    static const size_t sizes[][2] = {{1, 1},   {1, 7},    {7, 1},     {20, 33},   {33, 20},   {64, 92},
+                                      {90, 60}, {150, 40}, {200, 380}, {380, 200}, {400, 400}, {360, 600}};
+    uint64_t seed = 37;
+    oqt__svd_ws ws = {0}, ws_full = {0};
+
+    for (size_t x = 0; x < 3 * sizeof sizes / sizeof *sizes; x++) {
+        size_t m = sizes[x / 3][0], n = sizes[x / 3][1], k = m < n ? m : n;
+        oqt__trunc rule = {.rel_tail = x % 2 ? 1e-5 : 1e-3};
+        oqt__trunc_record rec, rec_full;
+        oqt__svd svd, full;
+        oqt_error err = {0};
+        double values[600], *a, *guess = malloc(k * n * sizeof *guess);
+        size_t n_guess;
+
+        for (size_t i = 0; i < k; i++)
+            values[i] = 3.0 * pow(10.0, -9.0 * (double)i / (0.6 * (double)k));
+        a = new_with_spectrum(values, m, n, &seed);
+        ASSERT_OK(oqt__svd_trunc(&full, &ws_full, a, m, n, &rule, &rec_full, &err), err);
+        ck_assert(guess);
+        n_guess = full.rank * 3 / 4;
+        if (x % 3 == 1)
+            random_fill(guess, n_guess * n, &seed);
+        else
+            memcpy(guess, full.vt, n_guess * n * sizeof *guess);
+        rule.only_right = true;
+        rule.start = x % 3 ? guess : NULL;
+        rule.n_start = x % 3 ? n_guess : 0;
+        ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, m, n, &rule, &rec, &err), err);
+        /* with random vectors values near the tolerance are right to 5 % */
+        ck_assert_msg(svd.rank == full.rank || (rec.n_randomized && svd.rank == full.rank + 1),
+                      "%zu x %zu: rank %zu instead of %zu", m, n, svd.rank, full.rank);
+        ck_assert_double_le(orthonormality_defect(svd.vt, svd.rank, n, true), 1e-13);
+        for (size_t i = 0; i < full.rank; i++)
+            ck_assert_double_eq_tol(svd.s[i], full.s[i], 1e-3 * full.s[full.rank - 1]);
+        ck_assert_double_le(missed(a, svd.vt, m, n, svd.rank), rule.rel_tail * full.s[0]);
+        ck_assert_double_eq_tol(missed(a, svd.vt, m, n, svd.rank), sqrt(rec.discarded_weight),
+                                2e-2 * sqrt(rec_full.discarded_weight) + 1e-7);
+        free(a);
+        free(guess);
+    }
+    oqt__svd_ws_release(&ws);
+    oqt__svd_ws_release(&ws_full);
+}
+END_TEST
+
+START_TEST(triangle_times_orthogonal_factor_is_the_matrix)
+{
+    static const size_t sizes[][2] = {{1, 1}, {7, 3}, {3, 7}, {40, 40}, {90, 1}, {1, 90}};
+    uint64_t seed = 4;
+    oqt__svd_ws ws = {0};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t m = sizes[i][0], n = sizes[i][1], k = m < n ? m : n;
+        double *a = malloc(m * n * sizeof *a), *l = malloc(m * k * sizeof *l), *q = malloc(k * n * sizeof *q);
+        oqt_error err = {0};
+
+        ck_assert(a && l && q);
+        random_fill(a, m * n, &seed);
+        ASSERT_OK(oqt__lq(l, q, &ws, a, m, n, &err), err);
+        ck_assert_double_le(orthonormality_defect(q, k, n, true), 1e-14);
+        for (size_t r = 0; r < m; r++)
+            for (size_t c = 0; c < n; c++) {
+                double sum = -a[r * n + c];
+
+                for (size_t p = 0; p < k; p++)
+                    sum += l[r * k + p] * q[p * n + c];
+                ck_assert_double_le(fabs(sum), 1e-13);
+            }
+        for (size_t r = 0; r < m; r++)
+            for (size_t p = r + 1; p < k; p++)
+                ck_assert(l[r * k + p] == 0.0);
+        free(a);
+        free(l);
+        free(q);
+    }
+    oqt__svd_ws_release(&ws);
+}
+END_TEST
+
 START_TEST(randomized_path_takes_an_exact_rank_and_a_step)
 {
     uint64_t seed = 32;
@@ -1445,6 +1552,8 @@ int main(void)
     tcase_add_test(tc, non_finite_matrix_is_refused);
     tcase_add_test(tc, reused_workspace_changes_nothing);
     tcase_add_test(tc, randomized_path_agrees_with_the_full_one);
+    tcase_add_test(tc, right_vectors_alone_agree_with_the_full_path);
+    tcase_add_test(tc, triangle_times_orthogonal_factor_is_the_matrix);
     tcase_add_test(tc, randomized_path_takes_an_exact_rank_and_a_step);
     tcase_add_test(tc, full_rank_leaves_the_randomized_path);
     tcase_add_test(tc, randomized_path_is_deterministic);
