@@ -126,6 +126,49 @@ OQT_API oqt_status oqt_tebd_density(oqt_complex *rho, const oqt_tebd *run, size_
 /** Reduced density matrices of all sites, one behind the other, in one sweep. */
 OQT_API oqt_status oqt_tebd_densities(oqt_complex *rho, const oqt_tebd *run, oqt_error *err);
 
+/**
+ * tr(A_i rho) of one operator on each site.
+ *
+ * @param[out] out  n numbers
+ * @param[in]  op   for each site a d x d matrix, Hermitian or not, one behind the other
+ * @return OQT_OK, OQT_EINVAL or OQT_ENOMEM
+ *
+ * Not divided by the trace. Cost: O(d^2 bond^2) for each site.
+ */
+OQT_API oqt_status oqt_tebd_expectations(oqt_complex *out, const oqt_tebd *run, const oqt_complex *op,
+                                         oqt_error *err);
+
+/**
+ * tr(A_i B_j rho) of all pairs of sites in one sweep.
+ *
+ * @param[out] out   n x n, row i for A_i, column j for B_j; on the diagonal that of the product A_i B_i
+ * @param[in]  a, b  as in oqt_tebd_expectations; zeros where there is none
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM or OQT_ERANGE
+ *
+ * Not divided by the trace. Cost: O(n^2 bond^2).
+ */
+OQT_API oqt_status oqt_tebd_correlators(oqt_complex *out, const oqt_tebd *run, const oqt_complex *a,
+                                        const oqt_complex *b, oqt_error *err);
+
+/** The trace of the density matrix. */
+OQT_API double oqt_tebd_trace(const oqt_tebd *run);
+
+/**
+ * Operator-space entanglement entropy of every bond, and the 2-norm sqrt(tr rho^2).
+ *
+ * The density matrix as a vector of norm one, sum_k s_k |left_k> |right_k> across a bond, has the entropy
+ * -sum_k s_k^2 ln s_k^2: 0 for a product, 2 ln 2 for a pure state whose halves are one maximally entangled
+ * pair of two-level systems. It is that of the density matrix alone, process tensors traced, and does not
+ * depend on their gauge.
+ *
+ * @param[out] entropy  n - 1 numbers, or NULL
+ * @param[out] norm     or NULL
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV (the state is zero)
+ *
+ * Cost: O(n d^2 bond^3), less than that of a step, and a copy of the state.
+ */
+OQT_API oqt_status oqt_tebd_entropies(double *entropy, double *norm, const oqt_tebd *run, oqt_error *err);
+
 /** The bonds between sites (n - 1). */
 OQT_API void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run);
 

@@ -88,6 +88,16 @@ void oqt__mps_release(oqt__mps *mps);
 /** Product of vectors of coordinates, d^2 of each site, one behind the other. */
 oqt_status oqt__mps_product(oqt__mps *out, size_t n, const size_t *d, const double *x, oqt_error *err);
 
+/** A copy; closed: only of the vacuum of process tensors, whose bonds are then one. */
+oqt_status oqt__mps_copy(oqt__mps *out, const oqt__mps *from, bool closed, oqt_error *err);
+
+/**
+ * Bring sites in any gauge, without bonds of process tensors, into the form that gates keep. Schmidt values
+ * whose 2-norm is at most tol times the largest are dropped, and no bond grows. Cost: O(n p bond^3). After a
+ * failure the state can only be released.
+ */
+oqt_status oqt__mps_canonicalize(oqt__mps *mps, double tol, oqt_error *err);
+
 /** Trace everything to the left and to the right of every bond, into l and r of the bonds. */
 void oqt__mps_trace_bonds(oqt__mps *mps);
 
@@ -142,6 +152,19 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
  * @param[out] w  for a uniform tensor chi numbers; else for one bond behind the other
  */
 oqt_status oqt__pt_state_weights(double *w, const oqt_pt *pt, double lam, oqt_error *err);
+
+/* ---- the inside of a run ---- */
+
+/** Borrowed. */
+typedef struct {
+    const oqt_chain *chain;
+    oqt__mps *mps;
+} oqt__tebd_view;
+
+oqt__tebd_view oqt__tebd_look(const oqt_tebd *run);
+
+/** Operators of all sites, one behind the other, are finite. */
+oqt_status oqt__chain_check_operators(const oqt_chain *chain, const oqt_complex *op, oqt_error *err);
 
 /* ---- sums over it ---- */
 

@@ -931,3 +931,10 @@ void oqt_tebd_get_stats(oqt_tebd_stats *out, const oqt_tebd *run)
 {
     *out = run->stats;
 }
+
+/* ---- for other files ---- */
+
+oqt__tebd_view oqt__tebd_look(const oqt_tebd *run)
+{
+    return (oqt__tebd_view){run->chain, (oqt__mps *)(uintptr_t)&run->mps};
+}
