@@ -92,6 +92,35 @@ OQT_API oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const
                                    const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
                                    oqt_error *err);
 
+/** Tensor of a site: [left][p][right], p being an element of the density matrix of the site (d^2, row-major),
+ * or an amplitude of a pure state (d). */
+typedef struct {
+    size_t left, right;
+    const oqt_complex *data;
+} oqt_chain_tensor;
+
+/** A matrix-product state, in any gauge: the product of all tensors, the first with a left bond of 1 and the
+ *  last with a right bond of 1. */
+typedef struct {
+    int pure;                     /* 0: a density matrix; 1: psi, and the density matrix is |psi><psi| */
+    const oqt_chain_tensor *site; /* n                                                                */
+    const double *const *schmidt; /* n - 1 vectors of positive numbers between the sites, multiplied in;
+                                     NULL: none, or none there                                         */
+} oqt_chain_state;
+
+/**
+ * Start from a matrix-product state, without truncation; otherwise as oqt_tebd_create. It is not normalized.
+ *
+ * @param[in] initial  read only during the call
+ * @return as oqt_tebd_create; OQT_EINVAL also if a density matrix is not Hermitian, OQT_ECONV if it is zero
+ *
+ * Cost: O(n d^2 bond^3), with bonds twice those given, or squares of those of a pure state.
+ */
+OQT_API oqt_status oqt_tebd_create_from(oqt_tebd **out, const oqt_chain *chain,
+                                        const oqt_chain_state *initial, const size_t *n_pt,
+                                        const oqt_pt *const *pts, const oqt_tebd_options *opt,
+                                        oqt_error *err);
+
 /** Free a run; NULL is fine. */
 OQT_API void oqt_tebd_destroy(oqt_tebd *run);
 
@@ -168,6 +197,15 @@ OQT_API double oqt_tebd_trace(const oqt_tebd *run);
  * Cost: O(n d^2 bond^3), less than that of a step, and a copy of the state.
  */
 OQT_API oqt_status oqt_tebd_entropies(double *entropy, double *norm, const oqt_tebd *run, oqt_error *err);
+
+/**
+ * Tensor of a site of the present state, as oqt_tebd_create_from takes it: the density matrix without Schmidt
+ * values between sites, process tensors traced.
+ *
+ * @param[out] out  [left][d^2][right], the bonds being those of oqt_tebd_bonds, and 1 at the ends
+ * @return OQT_OK or OQT_EINVAL
+ */
+OQT_API oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, oqt_error *err);
 
 /** The bonds between sites (n - 1). */
 OQT_API void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run);

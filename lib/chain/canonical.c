@@ -53,16 +53,15 @@ oqt_status oqt__mps_copy(oqt__mps *out, const oqt__mps *from, bool closed, oqt_e
 
 /* ---- sweeps ---- */
 
-/* The largest number of elements of a site, and of p_i r_i l_(i+1) ones beside it. */
+/* Nothing in a sweep is larger than a site is before it. */
 static size_t largest_site(const oqt__mps *mps)
 {
     size_t largest = 1;
 
     for (size_t i = 0; i < mps->n; i++) {
-        const oqt__chain_site *s = mps->site + i;
-        size_t side = s->l > s->r ? s->l : s->r;
+        size_t len = mps->site[i].p * mps->site[i].l * mps->site[i].r;
 
-        largest = s->p * side * side > largest ? s->p * side * side : largest;
+        largest = len > largest ? len : largest;
     }
     return largest;
 }
@@ -118,14 +117,39 @@ static oqt_status move_left(oqt__mps *mps, size_t i, double tol, oqt__chain_ws *
     return OQT_OK;
 }
 
-oqt_status oqt__mps_canonicalize(oqt__mps *mps, double tol, oqt_error *err)
+/* Workspace of a sweep, room for a site in each of its three parts. */
+static oqt_status sweep_ws(oqt__chain_ws *ws, size_t *room, const oqt__mps *mps, oqt_error *err)
 {
+    *room = (largest_site(mps) + 7) / 8 * 8;
+    return oqt__chain_ws_reserve(ws, 3 * *room, err);
+}
+
+oqt_status oqt__mps_sweep_right(double *norm, oqt__mps *mps, oqt_error *err)
+{
+    const oqt__chain_site *last = mps->site + mps->n - 1;
     oqt__chain_ws ws = {0};
-    size_t room = (largest_site(mps) + 7) / 8 * 8;
-    oqt_status st = oqt__chain_ws_reserve(&ws, 3 * room, err);
+    size_t room;
+    double sum = 0.0;
+    oqt_status st = sweep_ws(&ws, &room, mps, err);
 
     for (size_t i = 0; st == OQT_OK && i + 1 < mps->n; i++)
         st = move_right(mps, i, &ws, room, err);
+    for (size_t k = 0; st == OQT_OK && k < last->p * last->l * last->r; k++)
+        sum += last->x[k] * last->x[k];
+    if (st == OQT_OK)
+        *norm = sqrt(sum);
+    oqt__chain_ws_release(&ws);
+    return st;
+}
+
+oqt_status oqt__mps_canonicalize(double *norm, oqt__mps *mps, double tol, oqt_error *err)
+{
+    oqt__chain_ws ws = {0};
+    size_t room;
+    oqt_status st = oqt__mps_sweep_right(norm, mps, err);
+
+    if (st == OQT_OK)
+        st = sweep_ws(&ws, &room, mps, err);
     for (size_t i = mps->n - 1; st == OQT_OK && i > 0; i--)
         st = move_left(mps, i, tol, &ws, room, err);
     if (st == OQT_OK)

@@ -91,12 +91,19 @@ oqt_status oqt__mps_product(oqt__mps *out, size_t n, const size_t *d, const doub
 /** A copy; closed: only of the vacuum of process tensors, whose bonds are then one. */
 oqt_status oqt__mps_copy(oqt__mps *out, const oqt__mps *from, bool closed, oqt_error *err);
 
+/** The 2-norm of a state without bonds of process tensors, in any gauge, by a sweep of QR: all sites but the
+ *  last are left-canonical then. */
+oqt_status oqt__mps_sweep_right(double *norm, oqt__mps *mps, oqt_error *err);
+
 /**
- * Bring sites in any gauge, without bonds of process tensors, into the form that gates keep. Schmidt values
- * whose 2-norm is at most tol times the largest are dropped, and no bond grows. Cost: O(n p bond^3). After a
- * failure the state can only be released.
+ * Bring such a state into the form that gates keep. Schmidt values whose 2-norm is at most tol times the
+ * largest are dropped, and no bond grows. Cost: O(n p bond^3). After a failure it can only be released.
  */
-oqt_status oqt__mps_canonicalize(oqt__mps *mps, double tol, oqt_error *err);
+oqt_status oqt__mps_canonicalize(double *norm, oqt__mps *mps, double tol, oqt_error *err);
+
+/** The state given by arrays, checked, in the form that gates keep. */
+oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_chain *chain, const oqt_chain_state *state,
+                                oqt_error *err);
 
 /** Trace everything to the left and to the right of every bond, into l and r of the bonds. */
 void oqt__mps_trace_bonds(oqt__mps *mps);

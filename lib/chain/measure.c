@@ -297,18 +297,19 @@ oqt_status oqt_tebd_entropies(double *out, double *norm, const oqt_tebd *run, oq
     static const double NEGLIGIBLE = 1e-15;
     oqt__blas_guard guard = {false};
     oqt__mps mps = {0};
+    double found;
     oqt_status st;
 
     if (!run || (!out && !norm))
         return oqt__fail(err, OQT_EINVAL, "run or place for entropies is missing");
     oqt__blas_enter(&guard);
     if ((st = oqt__mps_copy(&mps, oqt__tebd_look(run).mps, true, err)) == OQT_OK)
-        st = oqt__mps_canonicalize(&mps, NEGLIGIBLE, err);
+        st = oqt__mps_canonicalize(&found, &mps, NEGLIGIBLE, err);
     oqt__blas_leave(&guard);
     for (size_t i = 0; st == OQT_OK && out && i + 1 < mps.n; i++)
         out[i] = entropy(mps.bond[i].s, mps.site[i].r);
     if (st == OQT_OK && norm)
-        *norm = sqrt(dot(mps.bond[0].s, mps.bond[0].s, mps.site[0].r));
+        *norm = found;
     oqt__mps_release(&mps);
     return st;
 }

@@ -372,8 +372,8 @@ static oqt_status copy_controls(oqt_control ***out, const oqt_control *const *co
 
 /* ---- creation ---- */
 
-static oqt_status check_arguments(const oqt_chain *chain, const oqt_complex *initial,
-                                  const oqt_tebd_options *opt, oqt_error *err)
+static oqt_status check_arguments(const oqt_chain *chain, const void *initial, const oqt_tebd_options *opt,
+                                  oqt_error *err)
 {
     if (!chain || !initial || !opt)
         return oqt__fail(err, OQT_EINVAL, "chain, initial state or options are missing");
@@ -392,6 +392,11 @@ static oqt_status check_arguments(const oqt_chain *chain, const oqt_complex *ini
                          opt->tolerance);
     if (opt->n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
+    return OQT_OK;
+}
+
+static oqt_status check_product(const oqt_chain *chain, const oqt_complex *initial, oqt_error *err)
+{
     for (size_t i = 0; i < chain->n; i++) {
         size_t d = chain->dim[i];
 
@@ -411,8 +416,10 @@ static oqt_status start_state(oqt_tebd *run, const oqt_complex *initial, oqt_err
     const size_t *d = run->chain->dim;
     size_t n = run->chain->n, total = 0;
     double *x;
-    oqt_status st;
+    oqt_status st = check_product(run->chain, initial, err);
 
+    if (st != OQT_OK)
+        return st;
     for (size_t i = 0; i < n; i++)
         total += d[i] * d[i];
     x = oqt__doubles(total);
@@ -510,16 +517,16 @@ static void advance_weights(site_tensors *t, uint64_t step)
 static oqt_status open_bonds(oqt_tebd *run, size_t i, oqt_error *err)
 {
     oqt__chain_site *site = run->mps.site + i;
-    size_t a = oqt__stepper_bonds(&run->tensors[i].stepper, 0), len;
+    size_t a = oqt__stepper_bonds(&run->tensors[i].stepper, 0), lr = site->l * site->r, len;
     double *x;
 
-    if (!oqt__mul_size(&len, site->p, a))
+    if (!oqt__mul_size(&len, site->p * lr, a))
         len = SIZE_MAX;
     x = oqt__doubles(len);
     if (!x)
         return oqt__no_memory(err, "the process tensors of a chain");
     for (size_t p = 0; p < site->p; p++)
-        x[p * a] = site->x[p];
+        memcpy(x + p * a * lr, site->x + p * lr, lr * sizeof *x);
     oqt__free(site->x);
     site->x = x;
     site->room = len;
@@ -583,9 +590,10 @@ static oqt_status allocate_threads(oqt_tebd *run, int n_threads, oqt_error *err)
                                                                             : oqt__no_memory(err, "a chain");
 }
 
-oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
-                           const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
-                           oqt_error *err)
+/* From a product, or else from arrays. */
+static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
+                         const oqt_chain_state *arrays, const size_t *n_pt, const oqt_pt *const *pts,
+                         const oqt_tebd_options *opt, oqt_error *err)
 {
     oqt__blas_guard guard = {false};
     oqt_tebd *run;
@@ -593,7 +601,7 @@ oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_com
 
     if (!out)
         return oqt__fail(err, OQT_EINVAL, "place for the run is missing");
-    if ((st = check_arguments(chain, initial, opt, err)) != OQT_OK)
+    if ((st = check_arguments(chain, initial ? (const void *)initial : arrays, opt, err)) != OQT_OK)
         return st;
     run = oqt__calloc(1, sizeof *run);
     if (!run)
@@ -609,7 +617,8 @@ oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_com
         st = oqt__no_memory(err, "a chain");
         goto done;
     }
-    if ((st = start_state(run, initial, err)) != OQT_OK)
+    st = initial ? start_state(run, initial, err) : oqt__mps_from_arrays(&run->mps, run->chain, arrays, err);
+    if (st != OQT_OK)
         goto done;
     run->tensors = oqt__calloc(chain->n, sizeof *run->tensors);
     if (!run->tensors) {
@@ -635,13 +644,29 @@ oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_com
         (st = apply_controls(run, OQT_PRE, err)) != OQT_OK)
         goto done;
     run->trace0 = oqt__mps_trace(&run->mps);
-    run->stats.bond_dimension = 1;
+    for (size_t i = 0; i < chain->n; i++)
+        if (run->mps.site[i].r > run->stats.bond_dimension)
+            run->stats.bond_dimension = run->mps.site[i].r;
     *out = run;
     run = NULL;
 done:
     oqt__blas_leave(&guard);
     oqt_tebd_destroy(run);
     return st;
+}
+
+oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
+                           const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
+                           oqt_error *err)
+{
+    return create(out, chain, initial, NULL, n_pt, pts, opt, err);
+}
+
+oqt_status oqt_tebd_create_from(oqt_tebd **out, const oqt_chain *chain, const oqt_chain_state *initial,
+                                const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
+                                oqt_error *err)
+{
+    return create(out, chain, NULL, initial, n_pt, pts, opt, err);
 }
 
 /* ---- tasks ---- */

@@ -258,6 +258,325 @@ START_TEST(entropies_equal_those_of_the_dense_matrix)
 }
 END_TEST
 
+/* ---- states from arrays ---- */
+
+struct arrays {
+    oqt_chain_tensor site[MAX_SITES];
+    oqt_complex *data[MAX_SITES];
+    double *schmidt[MAX_SITES];
+};
+
+static void free_arrays(struct arrays *a)
+{
+    for (size_t i = 0; i < MAX_SITES; i++) {
+        free(a->data[i]);
+        free(a->schmidt[i]);
+    }
+}
+
+/* Random tensors with bonds of m, legs[i] wide. */
+static void random_arrays(struct arrays *a, size_t n, const size_t *legs, size_t m, uint64_t seed)
+{
+    *a = (struct arrays){0};
+    for (size_t i = 0; i < n; i++) {
+        size_t l = i > 0 ? m : 1, r = i + 1 < n ? m : 1;
+
+        a->data[i] = malloc(l * legs[i] * r * sizeof *a->data[i]);
+        random_complex(a->data[i], l * legs[i] * r, &seed);
+        a->site[i] = (oqt_chain_tensor){l, r, a->data[i]};
+        a->schmidt[i] = malloc(r * sizeof *a->schmidt[i]);
+        for (size_t k = 0; k < r; k++)
+            a->schmidt[i][k] = 0.5 + random_uniform(&seed);
+    }
+}
+
+/* The product of all tensors: [legs of 0][legs of 1].. */
+static void contract(oqt_complex *out, const struct arrays *a, size_t n, const size_t *legs, bool schmidt)
+{
+    enum { LARGEST = MAX_D * MAX_D * 8 };
+    static oqt_complex next[LARGEST];
+    size_t rows = 1;
+
+    out[0] = (oqt_complex){1.0, 0.0};
+    for (size_t i = 0; i < n; i++) {
+        size_t l = a->site[i].left, r = a->site[i].right;
+
+        for (size_t o = 0; o < rows; o++)
+            for (size_t p = 0; p < legs[i]; p++)
+                for (size_t k = 0; k < r; k++) {
+                    double complex sum = 0.0;
+
+                    for (size_t j = 0; j < l; j++)
+                        sum += to_c99(out[o * l + j]) * to_c99(a->site[i].data[(j * legs[i] + p) * r + k]);
+                    if (schmidt && i + 1 < n)
+                        sum *= a->schmidt[i][k];
+                    next[(o * legs[i] + p) * r + k] = from_c99(sum);
+                }
+        rows *= legs[i];
+        memcpy(out, next, rows * r * sizeof *out);
+    }
+}
+
+/* The form of the engine: right-canonical, Schmidt values, traces. */
+static void check_canonical(const oqt_tebd *run)
+{
+    const oqt__mps *mps = oqt__tebd_look(run).mps;
+
+    for (size_t i = 1; i < mps->n; i++) {
+        const oqt__chain_site *s = mps->site + i;
+
+        for (size_t a = 0; a < s->l; a++)
+            for (size_t b = 0; b < s->l; b++) {
+                double sum = 0.0;
+
+                for (size_t p = 0; p < s->p; p++)
+                    for (size_t r = 0; r < s->r; r++)
+                        sum +=
+                            s->x[(p * s->a * s->l + a) * s->r + r] * s->x[(p * s->a * s->l + b) * s->r + r];
+                ck_assert_double_eq_tol(sum, a == b, 1e-12);
+            }
+    }
+}
+
+/* Elements of psi x psi^* with Schmidt numbers, and without, as density matrix. */
+START_TEST(pure_states_become_their_density_matrix)
+{
+    for (size_t c = 0; c < N_SHAPES; c++)
+        for (int schmidt = 0; schmidt < 2; schmidt++) {
+            struct model m;
+            struct arrays a;
+            static oqt_complex psi[MAX_D * 8];
+            oqt_complex rho[MAX_D * MAX_D], exact[MAX_D * MAX_D];
+            oqt_tebd_options opt = options(1e-9, 1);
+            oqt_tebd *run = NULL;
+            size_t bonds[MAX_SITES];
+            double scale = 0.0, norm;
+            oqt_error err = {0};
+
+            make_model(&m, shapes[c].n, shapes[c].dim, 5 + c);
+            random_arrays(&a, m.n, m.dim, 2, 71 + c);
+            contract(psi, &a, m.n, m.dim, schmidt);
+            for (size_t i = 0; i < m.d; i++)
+                for (size_t j = 0; j < m.d; j++) {
+                    exact[i * m.d + j] = from_c99(to_c99(psi[i]) * conj(to_c99(psi[j])));
+                    scale = fmax(scale, cabs(to_c99(exact[i * m.d + j])));
+                }
+            oqt_chain_state state = {1, a.site, schmidt ? (const double *const *)a.schmidt : NULL};
+
+            ASSERT_OK(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), err);
+            whole(rho, run, m.n);
+            ck_assert_double_lt(max_diff_complex(rho, exact, m.d * m.d), 1e-12 * scale);
+            oqt_tebd_bonds(bonds, run);
+            for (size_t i = 0; i + 1 < m.n; i++)
+                ck_assert_uint_le(bonds[i], 4);
+            check_canonical(run);
+            ASSERT_OK(oqt_tebd_entropies(NULL, &norm, run, &err), err);
+            ck_assert_double_eq_tol(norm, oqt_tebd_trace(run), 1e-12 * norm); /* tr rho^2 = (tr rho)^2 */
+            oqt_tebd_destroy(run);
+            free_arrays(&a);
+            free_model(&m);
+        }
+}
+END_TEST
+
+/* w [left][p][right] <- g^-1 w h with diagonal complex g, h: another gauge. */
+static void change_gauge(struct arrays *a, size_t n, const size_t *legs, uint64_t *seed)
+{
+    double complex *g = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t l = a->site[i].left, r = a->site[i].right;
+        double complex *h = malloc(r * sizeof *h);
+
+        for (size_t k = 0; k < r; k++)
+            h[k] = i + 1 < n ? (0.5 + random_uniform(seed)) * cexp(6.0 * random_uniform(seed) * I) : 1.0;
+        for (size_t e = 0; e < l * legs[i] * r; e++)
+            a->data[i][e] = from_c99(to_c99(a->data[i][e]) * h[e % r] / (g ? g[e / (r * legs[i])] : 1.0));
+        free(g);
+        g = h;
+    }
+    free(g);
+}
+
+/* A state that a run has reached, taken out, put into another gauge and back in: the same matrix with the
+ * same bonds; and both runs go on alike. */
+START_TEST(states_travel_in_any_gauge)
+{
+    for (size_t c = 0; c < N_SHAPES; c++) {
+        struct model m;
+        struct arrays a = {0};
+        oqt_complex before[MAX_D * MAX_D], after[MAX_D * MAX_D];
+        size_t bonds[MAX_SITES], again[MAX_SITES], legs[MAX_SITES];
+        oqt_tebd_options opt = options(1e-13, 1);
+        oqt_tebd *run, *other = NULL;
+        oqt_error err = {0};
+        uint64_t seed = 4;
+
+        make_model(&m, shapes[c].n, shapes[c].dim, 5 + c);
+        run = stepped(&m, false, 1e-13, 2);
+        whole(before, run, m.n);
+        oqt_tebd_bonds(bonds, run);
+        for (size_t i = 0; i < m.n; i++) {
+            size_t l = i > 0 ? bonds[i - 1] : 1, r = i + 1 < m.n ? bonds[i] : 1;
+
+            legs[i] = m.dim[i] * m.dim[i];
+            a.data[i] = malloc(l * legs[i] * r * sizeof *a.data[i]);
+            ASSERT_OK(oqt_tebd_tensor(a.data[i], run, i, &err), err);
+            a.site[i] = (oqt_chain_tensor){l, r, a.data[i]};
+        }
+        oqt_chain_state state = {0, a.site, NULL};
+
+        for (int turned = 0; turned < 2; turned++) {
+            if (turned)
+                change_gauge(&a, m.n, legs, &seed);
+            ASSERT_OK(oqt_tebd_create_from(&other, m.chain, &state, NULL, NULL, &opt, &err), err);
+            whole(after, other, m.n);
+            ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-12);
+            oqt_tebd_bonds(again, other);
+            ck_assert_mem_eq(bonds, again, (m.n - 1) * sizeof *bonds);
+            check_canonical(other);
+            if (turned) {
+                ASSERT_OK(oqt_tebd_step(other, 2, &err), err);
+                ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
+                whole(before, run, m.n);
+                whole(after, other, m.n);
+                ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-11);
+            }
+            oqt_tebd_destroy(other);
+            other = NULL;
+        }
+        oqt_tebd_destroy(run);
+        free_arrays(&a);
+        free_model(&m);
+    }
+}
+END_TEST
+
+/* A bath on the first site begins with a state of many bonds just as with a product. */
+START_TEST(baths_act_on_given_states)
+{
+    static const size_t dim[3] = {2, 2, 3};
+    struct model m;
+    struct arrays a = {0};
+    oqt_complex before[MAX_D * MAX_D], after[MAX_D * MAX_D], wide[2][17];
+    oqt_tebd_options opt = options(1e-10, 1);
+    size_t n_pt[3] = {1, 0, 0};
+    const oqt_pt *pts[1];
+    oqt_tebd *run, *other = NULL;
+    oqt_error err = {0};
+
+    make_model(&m, 3, dim, 9);
+    pts[0] = m.pt;
+    /* the product state with a bond of two, half of it on each: rho_0 (1, 1) .. (1/2, 1/2) */
+    for (size_t k = 0; k < 4; k++)
+        wide[0][2 * k] = wide[0][2 * k + 1] = m.initial[k];
+    for (size_t k = 0; k < 8; k++)
+        wide[1][k] = from_c99(0.5 * to_c99(m.initial[4 + k % 4]));
+    a.site[0] = (oqt_chain_tensor){1, 2, wide[0]};
+    a.site[1] = (oqt_chain_tensor){2, 1, wide[1]};
+    a.site[2] = (oqt_chain_tensor){1, 1, m.initial + 8};
+    oqt_chain_state state = {0, a.site, NULL};
+
+    run = start(&m, true, &opt);
+    ASSERT_OK(oqt_tebd_create_from(&other, m.chain, &state, n_pt, pts, &opt, &err), err);
+    ASSERT_OK(oqt_tebd_step(run, 4, &err), err);
+    ASSERT_OK(oqt_tebd_step(other, 4, &err), err);
+    whole(before, run, 3);
+    whole(after, other, 3);
+    ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-9);
+    oqt_tebd_destroy(run);
+    oqt_tebd_destroy(other);
+    free_model(&m);
+}
+END_TEST
+
+START_TEST(bad_states_are_refused)
+{
+    static const size_t dim[2] = {2, 2}, legs[2] = {4, 4};
+    struct model m;
+    struct arrays a;
+    double zero[3] = {1.0, 0.0, 1.0};
+    const double *numbers[1] = {zero};
+    oqt_tebd_options opt = options(1e-9, 1);
+    oqt_tebd *run = NULL;
+    oqt_complex place[64];
+    oqt_error err = {0};
+
+    make_model(&m, 2, dim, 9);
+    random_arrays(&a, 2, legs, 3, 5);
+    oqt_chain_state state = {0, a.site, NULL};
+
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_EINVAL);
+    ck_assert(strstr(err.text, "Hermitian"));
+    a.site[1].left = 2;
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_EINVAL);
+    a.site[1].left = 3;
+    a.data[1][3].im = INFINITY;
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_EINVAL);
+    memset(a.data[1], 0, 12 * sizeof *a.data[1]);
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_ECONV);
+    state.pure = 1;
+    state.schmidt = numbers;
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_EINVAL);
+    ck_assert(strstr(err.text, "positive"));
+    a.site[0].data = NULL;
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, NULL, NULL, NULL, &opt, &err), OQT_EINVAL);
+    ck_assert_ptr_null(run);
+    run = start(&m, false, &opt);
+    ck_assert_int_eq(oqt_tebd_tensor(place, run, 2, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_expectations(place, run, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_correlators(NULL, run, place, place, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_entropies(NULL, NULL, run, &err), OQT_EINVAL);
+    memset(place, 0, sizeof place);
+    place[5].re = NAN;
+    ck_assert_int_eq(oqt_tebd_expectations(place + 10, run, place, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_correlators(place + 10, run, place, place, &err), OQT_EINVAL);
+    oqt_tebd_destroy(run);
+    free_arrays(&a);
+    free_model(&m);
+}
+END_TEST
+
+static oqt_status measure_everything(void *ctx)
+{
+    const oqt_chain_state *state = ((void **)ctx)[0];
+    const struct model *m = ((void **)ctx)[1];
+    const size_t n_pt[2] = {1, 0};
+    const oqt_pt *pts[1] = {m->pt};
+    oqt_tebd_options opt = options(1e-6, 1);
+    oqt_complex out[4];
+    double entropy[1];
+    oqt_tebd *run = NULL;
+    oqt_status st;
+
+    if ((st = oqt_tebd_create_from(&run, m->chain, state, n_pt, pts, &opt, NULL)) == OQT_OK &&
+        (st = oqt_tebd_expectations(out, run, m->initial, NULL)) == OQT_OK &&
+        (st = oqt_tebd_correlators(out, run, m->initial, m->initial, NULL)) == OQT_OK)
+        st = oqt_tebd_entropies(entropy, NULL, run, NULL);
+    oqt_tebd_destroy(run);
+    return st;
+}
+
+START_TEST(every_allocation_may_fail)
+{
+    static const size_t dim[2] = {2, 2};
+    struct model m;
+    struct arrays a;
+
+    make_model(&m, 2, dim, 9);
+    random_arrays(&a, 2, dim, 2, 5);
+    oqt_chain_state pure = {1, a.site, NULL};
+    oqt_chain_tensor product[2] = {{1, 1, m.initial}, {1, 1, m.initial + 4}};
+    oqt_chain_state density = {0, product, NULL};
+
+    ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&pure, &m}), 40);
+    ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&density, &m}), 40);
+    free_arrays(&a);
+    free_model(&m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("chain_state");
@@ -265,6 +584,11 @@ int main(void)
 
     tcase_add_test(tc, expectations_and_correlators_equal_traces_with_the_whole);
     tcase_add_test(tc, entropies_equal_those_of_the_dense_matrix);
+    tcase_add_test(tc, pure_states_become_their_density_matrix);
+    tcase_add_test(tc, states_travel_in_any_gauge);
+    tcase_add_test(tc, baths_act_on_given_states);
+    tcase_add_test(tc, bad_states_are_refused);
+    tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
