@@ -138,6 +138,28 @@ OQT_API void oqt_tebd_destroy(oqt_tebd *run);
 OQT_API oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err);
 
 /**
+ * Write the run to a file, from which it goes on as if it had not been interrupted, bit for bit on processors
+ * for which BLAS rounds alike, with any number of threads. Written aside and renamed.
+ *
+ * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE or OQT_EIO
+ *
+ * Memory: a copy of the state.
+ */
+OQT_API oqt_status oqt_tebd_save(const oqt_tebd *run, const char *path, oqt_error *err);
+
+/**
+ * Let a run stand where that of a file was saved, statistics included.
+ *
+ * @param[in,out] run  made with the same chain, process tensors, time step, order, tolerance and largest
+ * bond; its own state is replaced. Unchanged on failure
+ * @return OQT_OK, OQT_EINVAL (the file was made with something else, and the text says with what),
+ * OQT_ENOMEM, OQT_EIO, OQT_EFORMAT (no such file, or cut off or altered)
+ *
+ * Terms that depend on time and controls are not compared.
+ */
+OQT_API oqt_status oqt_tebd_restore(oqt_tebd *run, const char *path, oqt_error *err);
+
+/**
  * Reduced density matrix of some sites.
  *
  * @param[out] rho    D x D, D the product of the dimensions of the sites, the first being the most

@@ -162,13 +162,37 @@ oqt_status oqt__pt_state_weights(double *w, const oqt_pt *pt, double lam, oqt_er
 
 /* ---- the inside of a run ---- */
 
-/** Borrowed. */
+/** How far a run is. */
+typedef struct {
+    oqt_tebd_stats stats;
+    double trace0; /* the first trace */
+} oqt__tebd_point;
+
+/** What other files see of a run; pointers are borrowed. */
 typedef struct {
     const oqt_chain *chain;
+    const oqt__gates *gates;
+    const oqt__trunc *rule;
     oqt__mps *mps;
+    double dt, start_time;
+    size_t n_ops; /* gates and sites with process tensors in a step */
+    bool failed;
+    oqt__tebd_point point;
 } oqt__tebd_view;
 
 oqt__tebd_view oqt__tebd_look(const oqt_tebd *run);
+
+/** Process tensor e of a site, NULL if it has not so many. */
+const oqt_pt *oqt__tebd_pt(const oqt_tebd *run, size_t site, size_t e);
+
+/** Whether all process tensors cover so many steps: OQT_EINVAL if not. */
+oqt_status oqt__tebd_covers(const oqt_tebd *run, uint64_t n_steps, oqt_error *err);
+
+/** States of all process tensors of a site after so many steps, which they cover. */
+size_t oqt__tebd_states(const oqt_tebd *run, size_t site, uint64_t n_steps);
+
+/** Let the run stand at a point, with a state that fits it and is taken over. Failures are forgotten. */
+void oqt__tebd_stand_at(oqt_tebd *run, const oqt__tebd_point *point, oqt__mps *mps);
 
 /** Operators of all sites, one behind the other, are finite. */
 oqt_status oqt__chain_check_operators(const oqt_chain *chain, const oqt_complex *op, oqt_error *err);

@@ -824,18 +824,16 @@ static oqt_status steps_between_controls(uint64_t *some, const oqt_tebd *run, ui
     return OQT_OK;
 }
 
-static oqt_status check_steps(const oqt_tebd *run, uint64_t n, oqt_error *err)
+oqt_status oqt__tebd_covers(const oqt_tebd *run, uint64_t n_steps, oqt_error *err)
 {
-    if (n > UINT64_MAX - run->stats.n_steps)
-        return oqt__fail(err, OQT_EINVAL, "too many steps");
     for (size_t i = 0; i < run->mps.n; i++)
         for (size_t e = 0; e < run->tensors[i].stepper.n_pt; e++) {
             size_t covered = run->tensors[i].stepper.tensor[e].pt->info.n_steps;
 
-            if (covered != SIZE_MAX && run->stats.n_steps + n > covered)
+            if (covered != SIZE_MAX && n_steps > covered)
                 return oqt__fail(err, OQT_EINVAL,
                                  "process tensor %zu of site %zu covers %zu steps; asked for step %llu", e, i,
-                                 covered, (unsigned long long)(run->stats.n_steps + n));
+                                 covered, (unsigned long long)n_steps);
         }
     return OQT_OK;
 }
@@ -867,7 +865,9 @@ oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err)
         return oqt__fail(err, OQT_EINVAL, "run is missing");
     if (run->failure.code != OQT_OK)
         return oqt__fail(err, run->failure.code, "the run has failed before: %s", run->failure.text);
-    if ((st = check_steps(run, n, err)) != OQT_OK)
+    if (n > UINT64_MAX - run->stats.n_steps)
+        return oqt__fail(err, OQT_EINVAL, "too many steps");
+    if ((st = oqt__tebd_covers(run, run->stats.n_steps + n, err)) != OQT_OK)
         return st;
     oqt__blas_enter(&guard);
     for (uint64_t done = 0; done < n && st == OQT_OK;) {
@@ -961,5 +961,68 @@ void oqt_tebd_get_stats(oqt_tebd_stats *out, const oqt_tebd *run)
 
 oqt__tebd_view oqt__tebd_look(const oqt_tebd *run)
 {
-    return (oqt__tebd_view){run->chain, (oqt__mps *)(uintptr_t)&run->mps};
+    return (oqt__tebd_view){.chain = run->chain,
+                            .gates = &run->gates,
+                            .rule = &run->rule,
+                            .mps = (oqt__mps *)(uintptr_t)&run->mps,
+                            .dt = run->dt,
+                            .start_time = run->start_time,
+                            .n_ops = run->n_ops,
+                            .failed = run->failure.code != OQT_OK,
+                            .point = {run->stats, run->trace0}};
+}
+
+const oqt_pt *oqt__tebd_pt(const oqt_tebd *run, size_t site, size_t e)
+{
+    const oqt__stepper *s = &run->tensors[site].stepper;
+
+    return e < s->n_pt ? s->tensor[e].pt : NULL;
+}
+
+size_t oqt__tebd_states(const oqt_tebd *run, size_t site, uint64_t n_steps)
+{
+    const oqt__stepper *s = &run->tensors[site].stepper;
+
+    return n_steps == 0 ? oqt__stepper_bonds(s, 0) : oqt__stepper_bonds_after(s, n_steps - 1);
+}
+
+/* The weights of the states behind so many steps. */
+static void place_weights(site_tensors *t, uint64_t n_steps)
+{
+    for (size_t e = 0; e < t->stepper.n_pt; e++) {
+        const oqt_pt *pt = t->stepper.tensor[e].pt;
+
+        t->at[e] = 0;
+        for (uint64_t k = 0; pt->bond && k < n_steps; k++)
+            t->at[e] += pt->bond[k];
+        t->bond[e] = n_steps == 0 ? oqt__pt_slot(pt, 0).left : oqt__pt_slot(pt, n_steps - 1).right;
+    }
+    if (t->any)
+        product_weights(t, t->bond);
+}
+
+void oqt__tebd_stand_at(oqt_tebd *run, const oqt__tebd_point *point, oqt__mps *mps)
+{
+    const oqt_tebd_stats *stats = &point->stats;
+
+    oqt__mps_release(&run->mps);
+    run->mps = *mps;
+    *mps = (oqt__mps){0};
+    for (size_t i = 0; i < run->mps.n; i++) {
+        place_weights(run->tensors + i, stats->n_steps);
+        run->mps.site[i].w = run->tensors[i].w;
+        run->ready[i] = stats->span;
+    }
+    for (int k = 0; k < run->n_threads; k++) {
+        run->record[k] = (oqt__trunc_record){0};
+        run->work[k] = 0.0;
+        run->widest[k] = 0;
+    }
+    run->record[0].discarded_weight = stats->discarded_weight;
+    run->record[0].limited = stats->bond_limit_hit != 0;
+    run->work[0] = stats->work;
+    run->step = stats->n_steps;
+    run->stats = *stats;
+    run->trace0 = point->trace0;
+    run->failure = (oqt_error){OQT_OK, ""};
 }

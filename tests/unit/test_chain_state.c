@@ -1,5 +1,8 @@
 /* test_chain_state.c - states of chains: what is measured, how they are given and taken, checkpoints. */
+#include <unistd.h>
+
 #include "chain/chain_priv.h"
+#include "core/file.h"
 #include "linalg/linalg.h"
 #include "support.h"
 
@@ -538,6 +541,317 @@ START_TEST(bad_states_are_refused)
 }
 END_TEST
 
+/* ---- checkpoints ---- */
+
+struct place {
+    char dir[40], path[64];
+};
+
+static struct place make_place(void)
+{
+    struct place p = {.dir = "/tmp/oqt_test_chain_XXXXXX"};
+
+    ck_assert_ptr_nonnull(mkdtemp(p.dir));
+    snprintf(p.path, sizeof p.path, "%s/run", p.dir);
+    return p;
+}
+
+static void remove_place(const struct place *p)
+{
+    unlink(p->path);
+    ck_assert_int_eq(rmdir(p->dir), 0); /* nothing was left beside it */
+}
+
+/* Four sites, a finite tensor on one, that and a uniform one on another. */
+struct baths {
+    struct model m;
+    oqt_pt *uniform;
+    const oqt_pt *pts[3];
+    size_t n_pt[4];
+};
+
+static void make_baths(struct baths *b)
+{
+    static const size_t dim[4] = {2, 3, 2, 2};
+    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_bath *bath = NULL;
+    oqt_error err = {0};
+
+    make_model(&b->m, 4, dim, 3);
+    opt.tolerance = 1e-4;
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.1, 1.0, 4.0, OQT_CUTOFF_EXPONENTIAL, 1.0, &err), err);
+    ASSERT_OK(oqt_pt_create(&b->uniform, bath, 2, sigma_z, 0.2, &opt, &err), err);
+    oqt_bath_destroy(bath);
+    b->pts[0] = b->m.pt;
+    b->pts[1] = b->uniform;
+    b->pts[2] = b->m.pt;
+    b->n_pt[0] = 1;
+    b->n_pt[1] = b->n_pt[3] = 0;
+    b->n_pt[2] = 2;
+}
+
+static void free_baths(struct baths *b)
+{
+    oqt_pt_destroy(b->uniform);
+    free_model(&b->m);
+}
+
+static oqt_tebd *run_of(const struct baths *b, const oqt_tebd_options *opt)
+{
+    oqt_tebd *run = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_tebd_create(&run, b->m.chain, b->m.initial, b->n_pt, b->pts, opt, &err), err);
+    return run;
+}
+
+/* Everything that a state is, to the bit. */
+static bool same_state(const oqt_tebd *a, const oqt_tebd *b)
+{
+    const oqt__mps *x = oqt__tebd_look(a).mps, *y = oqt__tebd_look(b).mps;
+    bool same = true;
+
+    for (size_t i = 0; i < x->n && same; i++) {
+        const oqt__chain_site *s = x->site + i, *t = y->site + i;
+
+        same = s->a == t->a && s->l == t->l && s->r == t->r &&
+               memcmp(s->x, t->x, s->p * s->a * s->l * s->r * sizeof *s->x) == 0;
+        if (same && i + 1 < x->n)
+            same = memcmp(x->bond[i].s, y->bond[i].s, s->r * sizeof *s->x) == 0 &&
+                   memcmp(x->bond[i].l, y->bond[i].l, s->r * sizeof *s->x) == 0 &&
+                   memcmp(x->bond[i].r, y->bond[i].r, s->r * sizeof *s->x) == 0;
+    }
+    return same;
+}
+
+START_TEST(runs_go_on_from_files_bit_for_bit)
+{
+    static const uint64_t stops[] = {0, 1, 4, 10};
+    struct place place = make_place();
+    struct baths b;
+    oqt_tebd_options opt = options(1e-4, 1);
+    oqt_tebd_stats before, after;
+    oqt_tebd *whole_run;
+    oqt_error err = {0};
+
+    make_baths(&b);
+    opt.max_bond = 12;
+    whole_run = run_of(&b, &opt);
+    ASSERT_OK(oqt_tebd_step(whole_run, 10, &err), err);
+    oqt_tebd_get_stats(&before, whole_run);
+    ck_assert_int_eq(before.bond_limit_hit, 1);
+    for (size_t k = 0; k < sizeof stops / sizeof *stops; k++) {
+        oqt_tebd_options other = opt;
+        oqt_tebd *first = run_of(&b, &opt), *second;
+
+        ASSERT_OK(oqt_tebd_step(first, stops[k], &err), err);
+        ASSERT_OK(oqt_tebd_save(first, place.path, &err), err);
+        other.n_threads = (int)k % 3 + 1;
+        second = run_of(&b, &other);
+        if (k == 2) /* where it stood does not matter */
+            ASSERT_OK(oqt_tebd_step(second, 7, &err), err);
+        ASSERT_OK(oqt_tebd_restore(second, place.path, &err), err);
+        ck_assert(same_state(first, second));
+        ASSERT_OK(oqt_tebd_step(second, 10 - stops[k], &err), err);
+        ck_assert(same_state(second, whole_run));
+        oqt_tebd_get_stats(&after, second);
+        ck_assert_uint_eq(after.n_steps, 10);
+        ck_assert_uint_eq(after.bond_dimension, before.bond_dimension);
+        ck_assert_int_eq(after.bond_limit_hit, 1);
+        ck_assert_double_eq_tol(after.discarded_weight, before.discarded_weight,
+                                1e-13 * before.discarded_weight);
+        ck_assert(after.trace_drift == before.trace_drift);
+        ck_assert_int_eq(oqt_tebd_step(second, 1, &err), OQT_EINVAL); /* tensors of ten steps */
+        oqt_tebd_destroy(first);
+        oqt_tebd_destroy(second);
+    }
+    oqt_tebd_destroy(whole_run);
+    free_baths(&b);
+    remove_place(&place);
+}
+END_TEST
+
+/* What must be refused, and what the text has to name. */
+static void refuse(const struct baths *b, const oqt_tebd_options *opt, const char *path, const char *word)
+{
+    oqt_tebd *run = run_of(b, opt);
+    oqt_tebd *untouched = run_of(b, opt);
+    oqt_error err = {0};
+
+    ck_assert_int_eq(oqt_tebd_restore(run, path, &err), OQT_EINVAL);
+    ck_assert_msg(strstr(err.text, word) != NULL, "%s: %s", word, err.text);
+    ck_assert(same_state(run, untouched));
+    oqt_tebd_destroy(run);
+    oqt_tebd_destroy(untouched);
+}
+
+START_TEST(files_of_another_model_are_refused)
+{
+    static const size_t dim[4] = {2, 2, 2, 2}, short_dim[3] = {2, 3, 2};
+    struct place place = make_place();
+    struct baths b, c;
+    oqt_tebd_options opt = options(1e-4, 1), changed;
+    oqt_tebd *run;
+    oqt_error err = {0};
+    uint64_t seed = 1;
+
+    make_baths(&b);
+    run = run_of(&b, &opt);
+    ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
+    ASSERT_OK(oqt_tebd_save(run, place.path, &err), err);
+    changed = opt;
+    changed.tolerance = 1e-5;
+    refuse(&b, &changed, place.path, "tolerance");
+    changed = opt;
+    changed.max_bond = 100;
+    refuse(&b, &changed, place.path, "largest bond");
+    changed = opt;
+    changed.order = 4;
+    refuse(&b, &changed, place.path, "order");
+    changed = opt;
+    changed.start_time = 1.0;
+    refuse(&b, &changed, place.path, "from");
+    c = b;
+    c.pts[0] = b.uniform;
+    c.pts[1] = b.m.pt;
+    refuse(&c, &opt, place.path, "process tensors of site 0"); /* another bond */
+    c = b;
+    c.pts[1] = b.m.pt;
+    c.pts[2] = b.uniform;
+    refuse(&c, &opt, place.path, "other process tensors on site 2"); /* another order of them */
+    c = b;
+    c.n_pt[2] = 0;
+    refuse(&c, &opt, place.path, "other sites with process tensors");
+    c = b;
+    add_terms(&c.m, false, 1, &seed);
+    refuse(&c, &opt, place.path, "terms of bond 0");
+    c = b;
+    c.m.chain = NULL;
+    ASSERT_OK(oqt_chain_create(&c.m.chain, 4, dim, &err), err);
+    memcpy(c.m.initial + 4, c.m.initial, 4 * sizeof *c.m.initial);
+    memcpy(c.m.initial + 8, c.m.initial, 8 * sizeof *c.m.initial);
+    refuse(&c, &opt, place.path, "site 1 has dimension 3");
+    oqt_chain_destroy(c.m.chain);
+    c = b;
+    ASSERT_OK(oqt_chain_create(&c.m.chain, 3, short_dim, &err), err);
+    refuse(&c, &opt, place.path, "4 sites");
+    oqt_chain_destroy(c.m.chain);
+    oqt_tebd_destroy(run);
+    free_baths(&b);
+    remove_place(&place);
+}
+END_TEST
+
+static void write_bytes(const char *path, const void *data, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert(length == 0 || fwrite(data, length, 1, file) == 1);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* The hash of a file that was altered is made right again. */
+static void seal(unsigned char *data, size_t length)
+{
+    oqt__hash hash;
+    uint64_t sum;
+
+    oqt__hash_init(&hash);
+    oqt__hash_add(&hash, data, length - 32);
+    sum = oqt__hash_value(&hash);
+    memcpy(data + length - 32, &sum, sizeof sum);
+}
+
+/* Cut off at every eighth byte, bits turned at random, and any word set to what is worst with the hash set
+ * right. */
+START_TEST(damaged_files_are_refused)
+{
+    enum { FLIPS = 2000 };
+    static const size_t dim[2] = {2, 2};
+    struct place place = make_place();
+    struct model m;
+    oqt_tebd_options opt = options(1e-3, 1);
+    oqt_tebd *run, *other;
+    oqt__map map = {NULL, 0};
+    unsigned char *data;
+    size_t length;
+    oqt_error err = {0};
+    uint64_t seed = 7, worst[4] = {0, UINT64_MAX, (uint64_t)1 << 62, 0x7ff0000000000000u};
+
+    make_model(&m, 2, dim, 3);
+    run = start(&m, true, &opt);
+    other = start(&m, true, &opt);
+    ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
+    ASSERT_OK(oqt_tebd_save(run, place.path, &err), err);
+    ASSERT_OK(oqt__map_file(&map, place.path, &err), err);
+    length = map.length;
+    data = malloc(length + 64);
+    memcpy(data, map.data, length);
+    oqt__unmap_file(&map);
+    for (size_t cut = 0; cut < length; cut += 8) {
+        write_bytes(place.path, data, cut);
+        ck_assert_int_eq(oqt_tebd_restore(other, place.path, &err), OQT_EFORMAT);
+    }
+    memset(data + length, 0, 64);
+    write_bytes(place.path, data, length + 64);
+    ck_assert_int_eq(oqt_tebd_restore(other, place.path, &err), OQT_EFORMAT);
+    for (int k = 0; k < FLIPS; k++) {
+        size_t bit = (size_t)(random_uniform(&seed) * 8.0 * (double)length);
+
+        data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+        write_bytes(place.path, data, length);
+        ck_assert_int_eq(oqt_tebd_restore(other, place.path, &err), OQT_EFORMAT);
+        data[bit / 8] ^= (unsigned char)(1 << bit % 8);
+    }
+    for (size_t at = 0; at < length - 32; at += 8)
+        for (int k = 0; k < 4; k++) {
+            uint64_t kept;
+            oqt_status st;
+
+            memcpy(&kept, data + at, sizeof kept);
+            memcpy(data + at, worst + k, sizeof kept);
+            seal(data, length);
+            write_bytes(place.path, data, length);
+            st = oqt_tebd_restore(other, place.path, &err);
+            if (k == 3) /* infinite, where it is a number */
+                ck_assert_msg(st == OQT_EFORMAT || st == OQT_EINVAL, "word %zu", at / 8);
+            else
+                ck_assert(st == OQT_OK || st == OQT_EFORMAT || st == OQT_EINVAL);
+            if (k == 0 && st == OQT_OK) /* whatever comes of it */
+                (void)oqt_tebd_step(other, 1, NULL);
+            memcpy(data + at, &kept, sizeof kept);
+        }
+    seal(data, length);
+    write_bytes(place.path, data, length);
+    ASSERT_OK(oqt_tebd_restore(other, place.path, &err), err);
+    ck_assert(same_state(run, other));
+    ck_assert_int_eq(oqt_tebd_restore(other, "/nowhere/at/all", &err), OQT_EIO);
+    ck_assert_int_eq(oqt_tebd_save(other, "/nowhere/at/all", &err), OQT_EIO);
+    ck_assert_int_eq(oqt_tebd_save(NULL, place.path, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_restore(other, NULL, &err), OQT_EINVAL);
+    free(data);
+    oqt_tebd_destroy(run);
+    oqt_tebd_destroy(other);
+    free_model(&m);
+    remove_place(&place);
+}
+END_TEST
+
+static oqt_status save_and_restore(void *ctx)
+{
+    const struct model *m = ((void **)ctx)[0];
+    const char *path = ((void **)ctx)[1];
+    oqt_tebd_options opt = options(1e-6, 1);
+    oqt_tebd *run = NULL;
+    oqt_status st = oqt_tebd_create(&run, m->chain, m->initial, NULL, NULL, &opt, NULL);
+
+    if (st == OQT_OK && (st = oqt_tebd_save(run, path, NULL)) == OQT_OK)
+        st = oqt_tebd_restore(run, path, NULL);
+    oqt_tebd_destroy(run);
+    return st;
+}
+
 static oqt_status measure_everything(void *ctx)
 {
     const oqt_chain_state *state = ((void **)ctx)[0];
@@ -572,6 +886,10 @@ START_TEST(every_allocation_may_fail)
 
     ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&pure, &m}), 40);
     ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&density, &m}), 40);
+    struct place place = make_place();
+
+    ck_assert_uint_ge(check_every_allocation(save_and_restore, (void *[]){&m, place.path}), 20);
+    remove_place(&place);
     free_arrays(&a);
     free_model(&m);
 }
@@ -588,6 +906,9 @@ int main(void)
     tcase_add_test(tc, states_travel_in_any_gauge);
     tcase_add_test(tc, baths_act_on_given_states);
     tcase_add_test(tc, bad_states_are_refused);
+    tcase_add_test(tc, runs_go_on_from_files_bit_for_bit);
+    tcase_add_test(tc, files_of_another_model_are_refused);
+    tcase_add_test(tc, damaged_files_are_refused);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
