@@ -201,6 +201,37 @@ OQT_API oqt_status oqt_tebd_expectations(oqt_complex *out, const oqt_tebd *run, 
 OQT_API oqt_status oqt_tebd_correlators(oqt_complex *out, const oqt_tebd *run, const oqt_complex *a,
                                         const oqt_complex *b, oqt_error *err);
 
+/** A superoperator that acts on a site at a step, after controls that act before the record there. */
+typedef struct {
+    uint64_t step;
+    size_t site;
+    const oqt_complex
+        *superop; /* d^2 x d^2, any: oqt_super_left and oqt_super_right for an operator from a side */
+} oqt_tebd_insertion;
+
+/**
+ * Correlations of several times: insertions, then an operator on every site at all later steps,
+ *
+ *     out[t][j] = tr(A_j E_t S_n E .. S_2 E S_1 rho),
+ *
+ * E being what happens between steps and E_t that of t more steps. With a single B from the left at step s it
+ * is <A_j(s + t) B(s)>, from the right <B(s) A_j(s + t)>.
+ *
+ * @param[out]    out         (n_steps + 1) x n_sites
+ * @param[in,out] run         goes on from where it stands, and stands there again afterwards, whatever
+ * happens
+ * @param[in]     n           number of insertions, 1 to 16
+ * @param[in]     insertions  in the order in which they act; steps ascend, from that of the run on
+ * @param[in]     op          as in oqt_tebd_expectations
+ * @param[in]     n_steps     steps after the last insertion
+ * @return as oqt_tebd_step, and OQT_ERANGE
+ *
+ * Cost: up to 2^n runs from the first insertion on, and n + 1 copies of the state.
+ */
+OQT_API oqt_status oqt_tebd_correlations(oqt_complex *out, oqt_tebd *run, size_t n,
+                                         const oqt_tebd_insertion *insertions, const oqt_complex *op,
+                                         uint64_t n_steps, oqt_error *err);
+
 /** The trace of the density matrix. */
 OQT_API double oqt_tebd_trace(const oqt_tebd *run);
 
