@@ -3,7 +3,7 @@
  *
  * Hermitian coordinates of a density matrix are real, so the real part of a product of complex tensors in
  * such coordinates is the whole: the pair (Re, Im) of a complex state of a bond is a real state of twice the
- * size, and canonicalization brings that back, as for process tensors (docs/theory.md, section 12). Of a pure
+ * size, and canonicalization brings that back, as for process tensors (docs/theory.md, section 15). Of a pure
  * state the pairs of states of a bond, one of psi and one of its conjugate, are Hermitian themselves.
  */
 #include <math.h>
