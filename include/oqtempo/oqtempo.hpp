@@ -107,6 +107,8 @@ using process_tensor = detail::handle<oqt_pt, oqt_pt_destroy>;
 using control = detail::handle<oqt_control, oqt_control_destroy>;
 using tempo = detail::handle<oqt_tempo, oqt_tempo_destroy>;
 using dynamics = detail::handle<oqt_dynamics, oqt_dynamics_destroy>;
+using chain = detail::handle<oqt_chain, oqt_chain_destroy>;
+using tebd = detail::handle<oqt_tebd, oqt_tebd_destroy>;
 using trajectory = detail::handle<oqt_trajectory, oqt_trajectory_destroy>;
 
 /// f(arguments.., &err); throws oqt::error unless that is OQT_OK.

@@ -1,5 +1,6 @@
 // user.cpp - the same from C++: everything links, oqt_complex is laid out as std::complex<double>, and the
 // header for C++ frees what it makes and throws what fails.
+#include <cmath>
 #include <complex>
 #include <cstdio>
 #include <string>
@@ -60,6 +61,27 @@ static int run_with_handles()
     return !first && std::abs(mean[n] - std::exp(-eta[0].real())) < 1e-5 ? 0 : 1;
 }
 
+// An excitation goes from one site to the other and back: cos^2 t.
+static int run_a_chain()
+{
+    const std::size_t dim[2] = {2, 2};
+    std::vector<complex> exchange(16), initial(8), up(8), mean(2);
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+
+    exchange[6] = exchange[9] = 1.0;
+    initial[0] = initial[7] = up[0] = up[4] = 1.0;
+    opt.dt = 0.1;
+    opt.tolerance = 1e-12;
+    oqt::chain chain = oqt::make<oqt::chain>(oqt_chain_create, 2, dim);
+    oqt::system bond = oqt::make<oqt::system>(oqt_system_create, 4, exchange);
+    oqt::call(oqt_chain_add_bond, chain, 0, bond);
+    oqt::tebd run = oqt::make<oqt::tebd>(oqt_tebd_create, chain, initial, nullptr, nullptr, &opt);
+    oqt::call(oqt_tebd_step, run, 6);
+    oqt::call(oqt_tebd_expectations, mean, run, up);
+    std::printf("C++: <up> = %g\n", mean[0].real());
+    return std::abs(mean[0] - std::pow(std::cos(0.6), 2)) < 1e-9 ? 0 : 1;
+}
+
 static int catch_what_is_thrown()
 {
     try {
@@ -75,5 +97,5 @@ int main(int argc, char **argv)
 {
     if (argc != 2 || oqt_version() != std::string(argv[1]))
         return 1;
-    return propagate_as_in_c() || run_with_handles() || catch_what_is_thrown();
+    return propagate_as_in_c() || run_with_handles() || run_a_chain() || catch_what_is_thrown();
 }
