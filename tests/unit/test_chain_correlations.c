@@ -118,6 +118,7 @@ struct pair {
     oqt_complex h[MAX_JOINT * MAX_JOINT], term[5][MAX_JOINT * MAX_JOINT]; /* dissipators */
     oqt_complex initial[27], whole[MAX_JOINT * MAX_JOINT];
     size_t n_pt[3];
+    oqt_complex pulse[16]; /* on site 0 at step 2, before and after the record */
     oqt_pt *pt, *joint_pt; /* of the bath on the site `bath` */
 };
 
@@ -185,6 +186,7 @@ static void add_terms(struct pair *m, size_t first, size_t last, bool diagonal, 
 /* A bath on sigma_x of a site of two levels. */
 static void make_pair(struct pair *m, size_t n, const size_t *dim, size_t bath, bool diagonal, uint64_t seed)
 {
+    const oqt_complex turn[4] = {{0.8, 0.0}, {0.0, 0.6}, {0.0, 0.6}, {0.8, 0.0}};
     oqt_complex coupling[4], wide[MAX_JOINT * MAX_JOINT], *at = m->initial;
     oqt_error err = {0};
 
@@ -214,6 +216,7 @@ static void make_pair(struct pair *m, size_t n, const size_t *dim, size_t bath, 
                 from_c99(to_c99(m->whole[k]) *
                          to_c99(at[k / m->d / after % dim[i] * dim[i] + k % m->d / after % dim[i]]));
     }
+    ASSERT_OK(oqt_super_unitary(m->pulse, 2, turn, &err), err);
     m->n_pt[bath] = 1;
     scale_complex(coupling, 0.5, sigma_x, 4);
     embed(wide, m, bath, bath, coupling);
@@ -233,13 +236,21 @@ static oqt_tebd *start(const struct pair *m, double tolerance, int n_threads)
 {
     const oqt_pt *pts[1] = {m->pt};
     oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    const oqt_control *controls[3] = {NULL, NULL, NULL};
+    oqt_control *control = NULL;
     oqt_tebd *run = NULL;
     oqt_error err = {0};
 
     opt.dt = 0.2;
     opt.tolerance = tolerance;
     opt.n_threads = n_threads;
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    ASSERT_OK(oqt_control_add(control, 2, OQT_PRE, m->pulse, &err), err);
+    ASSERT_OK(oqt_control_add(control, 2, OQT_POST, m->pulse, &err), err);
+    controls[0] = control;
+    opt.site_controls = controls;
     ASSERT_OK(oqt_tebd_create(&run, m->chain, m->initial, m->n_pt, pts, &opt, &err), err);
+    oqt_control_destroy(control);
     return run;
 }
 
@@ -258,6 +269,9 @@ static void joint_correlations(double complex *out, const struct pair *m, size_t
     oqt_error err = {0};
 
     ASSERT_OK(oqt_control_create(&control, m->d, &err), err);
+    embed_super(super, m, 0, m->pulse);
+    ASSERT_OK(oqt_control_add(control, 2, OQT_PRE, super, &err), err);
+    ASSERT_OK(oqt_control_add(control, 2, OQT_POST, super, &err), err);
     for (size_t k = 0; k < n; k++) {
         embed_super(super, m, ins[k].site, ins[k].superop);
         ASSERT_OK(oqt_control_add(control, ins[k].step, OQT_PRE, super, &err), err);

@@ -569,13 +569,24 @@ struct baths {
     oqt_pt *uniform;
     const oqt_pt *pts[3];
     size_t n_pt[4];
+    oqt_control *control;
+    const oqt_control *controls[4];
 };
+
+static int wave(double *value, double t, void *ctx)
+{
+    (void)ctx;
+    *value = cos(2.0 * t);
+    return 0;
+}
 
 static void make_baths(struct baths *b)
 {
     static const size_t dim[4] = {2, 3, 2, 2};
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
+    oqt_complex pulse[16];
     oqt_bath *bath = NULL;
+    oqt_system *s = NULL;
     oqt_error err = {0};
 
     make_model(&b->m, 4, dim, 3);
@@ -583,6 +594,19 @@ static void make_baths(struct baths *b)
     ASSERT_OK(oqt_bath_create_power_law(&bath, 0.1, 1.0, 4.0, OQT_CUTOFF_EXPONENTIAL, 1.0, &err), err);
     ASSERT_OK(oqt_pt_create(&b->uniform, bath, 2, sigma_z, 0.2, &opt, &err), err);
     oqt_bath_destroy(bath);
+    ASSERT_OK(oqt_system_create(&s, 2, sigma_z, &err), err);
+    ASSERT_OK(oqt_system_add_drive(s, wave, NULL, sigma_x, &err), err);
+    ASSERT_OK(oqt_chain_add_site(b->m.chain, 3, s, &err), err);
+    oqt_system_destroy(s);
+    b->control = NULL;
+    memset(b->controls, 0, sizeof b->controls);
+    oqt_super_left_right(pulse, 2, sigma_x, sigma_x);
+    ASSERT_OK(oqt_control_create(&b->control, 2, &err), err);
+    ASSERT_OK(oqt_control_add(b->control, 4, OQT_PRE, pulse, &err),
+              err); /* a file is written between these */
+    ASSERT_OK(oqt_control_add(b->control, 4, OQT_POST, pulse, &err), err);
+    ASSERT_OK(oqt_control_add(b->control, 0, OQT_PRE, pulse, &err), err);
+    b->controls[2] = b->control;
     b->pts[0] = b->m.pt;
     b->pts[1] = b->uniform;
     b->pts[2] = b->m.pt;
@@ -593,16 +617,19 @@ static void make_baths(struct baths *b)
 
 static void free_baths(struct baths *b)
 {
+    oqt_control_destroy(b->control);
     oqt_pt_destroy(b->uniform);
     free_model(&b->m);
 }
 
-static oqt_tebd *run_of(const struct baths *b, const oqt_tebd_options *opt)
+static oqt_tebd *run_of(const struct baths *b, const oqt_tebd_options *given)
 {
+    oqt_tebd_options opt = *given;
     oqt_tebd *run = NULL;
     oqt_error err = {0};
 
-    ASSERT_OK(oqt_tebd_create(&run, b->m.chain, b->m.initial, b->n_pt, b->pts, opt, &err), err);
+    opt.site_controls = b->controls;
+    ASSERT_OK(oqt_tebd_create(&run, b->m.chain, b->m.initial, b->n_pt, b->pts, &opt, &err), err);
     return run;
 }
 
