@@ -110,6 +110,31 @@ OQT_API oqt_status oqt_tempo_record(oqt_complex *rho, oqt_tempo *tempo, uint64_t
 /** Figures so far. */
 OQT_API void oqt_tempo_get_stats(oqt_tempo_stats *out, const oqt_tempo *tempo);
 
+/**
+ * Save a run in a file, from which oqt_tempo_restore goes on; written beside `path` and then renamed.
+ *
+ * @return OQT_OK, OQT_EINVAL (nothing given), OQT_ENOMEM, OQT_ERANGE or OQT_EIO; a file that was there is
+ *         then as it was
+ *
+ * Files hold for machines of the same byte order, and a hash of their contents. Memory: a copy of the state.
+ */
+OQT_API oqt_status oqt_tempo_save(const oqt_tempo *tempo, const char *path, oqt_error *err);
+
+/**
+ * Let a run stand where that of a file was saved, figures included.
+ *
+ * @param[in,out] tempo  made with the arguments of the run that was saved; the number of threads, the
+ * progress function and the number of parameters may be others. Its own state is replaced. Unchanged on
+ * failure
+ * @return OQT_OK, OQT_EINVAL (the file was made with something else, and the text says with what),
+ * OQT_ENOMEM, OQT_EIO, OQT_EFORMAT (no such file, cut off or altered), or what the functions of baths and
+ * system give: OQT_ERANGE, OQT_ECONV, OQT_ECALLBACK
+ *
+ * The steps that follow have the same bits as without the break, if the run has not gone farther itself
+ * before. Of a system that depends on time, parameters and controls the last step is compared.
+ */
+OQT_API oqt_status oqt_tempo_restore(oqt_tempo *tempo, const char *path, oqt_error *err);
+
 OQT_END_DECLS
 
 #endif

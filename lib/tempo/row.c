@@ -77,7 +77,7 @@ static oqt_status room(oqt__row_ws *ws, int place, size_t rows, size_t cols, oqt
     return reserve(&ws->mem[place], &ws->cap[place], rows, cols, err);
 }
 
-static oqt_status resize_site(oqt__site *site, size_t left, size_t leg, size_t right, oqt_error *err)
+oqt_status oqt__site_resize(oqt__site *site, size_t left, size_t leg, size_t right, oqt_error *err)
 {
     oqt_status st = reserve(&site->a, &site->cap, left * leg, right, err);
 
@@ -89,8 +89,7 @@ static oqt_status resize_site(oqt__site *site, size_t left, size_t leg, size_t r
     return st;
 }
 
-/* Room for n sites, those there kept. */
-static oqt_status train_room(oqt__train *train, size_t n, oqt_error *err)
+oqt_status oqt__train_room(oqt__train *train, size_t n, oqt_error *err)
 {
     size_t cap = n + n / 2;
     oqt__site *site;
@@ -342,7 +341,7 @@ static oqt_status cut_range(oqt__site *site, size_t left, size_t leg, size_t n, 
     oqt_status st = oqt__range(&q, &k, &ws->range, ws->mem[THETA], m, n, RANGE_SHARE * row->epsrel, guess,
                                2 * row->max_bond, &stats->flops, err);
 
-    if (st != OQT_OK || (st = resize_site(site, left, leg, k, err)) != OQT_OK ||
+    if (st != OQT_OK || (st = oqt__site_resize(site, left, leg, k, err)) != OQT_OK ||
         (st = room(ws, NEXT_CARRY, k, n, err)) != OQT_OK)
         return st;
     for (size_t i = 0; i < m; i++)
@@ -495,7 +494,7 @@ static oqt_status add_site(oqt__train *to, const double *rows, size_t left, cons
     const oqt__group *g = &row->group[row->which];
     oqt__site *site = &to->site[to->n];
     size_t leg = g->north_dim, n_x = row->n_x;
-    oqt_status st = resize_site(site, left, leg, n_x, err);
+    oqt_status st = oqt__site_resize(site, left, leg, n_x, err);
 
     if (st != OQT_OK || (st = room(ws, NEXT_CARRY, n_x, 1, err)) != OQT_OK)
         return st;
@@ -571,7 +570,7 @@ oqt_status oqt__row_apply(oqt__train *to, const oqt__train *from, const oqt__row
 
     for (size_t i = 0; i < from->n; i++)
         widest = from->site[i].right > widest ? from->site[i].right : widest;
-    if ((st = train_room(to, from->n - skip + 1, err)) != OQT_OK ||
+    if ((st = oqt__train_room(to, from->n - skip + 1, err)) != OQT_OK ||
         (st = room(ws, TURNED, 2, widest, err)) != OQT_OK)
         return st;
     v = ws->mem[TURNED];

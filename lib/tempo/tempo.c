@@ -4,26 +4,6 @@
 
 #include "tempo/tempo_priv.h"
 
-struct oqt_tempo {
-    size_t d, n_col; /* n_col: real columns, two for a matrix that is not Hermitian */
-    size_t n_group;
-    oqt__group *group;
-    size_t memory; /* in steps; SIZE_MAX: full */
-    double dt, epsrel, added;
-    size_t max_bond;
-    oqt_split split;
-    int n_threads;
-    oqt_progress progress;
-    oqt__between between;
-    oqt__train train, next;
-    oqt__row_ws ws;
-    double *rho;    /* n_col x d^2                                           */
-    double *trace0; /* n_col: what the traces should be                      */
-    double *sum;    /* scratch of oqt__train_close                           */
-    size_t sum_len;
-    oqt_tempo_stats stats;
-};
-
 void oqt_tempo_destroy(oqt_tempo *tempo)
 {
     if (!tempo)
@@ -196,8 +176,7 @@ oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *con
 
 /* ---- steps ---- */
 
-/* The group that acts at a place within a step. */
-static size_t group_at(const oqt_tempo *tp, uint64_t step, size_t place)
+size_t oqt__tempo_group_at(const oqt_tempo *tp, uint64_t step, size_t place)
 {
     return tp->split == OQT_SPLIT_SYMMETRIC && step % 2 == 1 ? tp->n_group - 1 - place : place;
 }
@@ -232,7 +211,7 @@ static oqt_status make_step(oqt_tempo *tp, oqt_tempo_stats *stats, oqt_error *er
     if (st == OQT_OK)
         st = oqt__between_step(&tp->between, step, err);
     for (size_t place = 0; place < tp->n_group && st == OQT_OK; place++) {
-        size_t which = group_at(tp, step, place);
+        size_t which = oqt__tempo_group_at(tp, step, place);
         oqt__row row = {.group = tp->group,
                         .which = which,
                         .step = step,
@@ -246,7 +225,8 @@ static oqt_status make_step(oqt_tempo *tp, oqt_tempo_stats *stats, oqt_error *er
         if (place == 0)
             oqt__between_enter(&tp->between, step, &tp->group[which]);
         else
-            oqt__between_turn(&tp->between, &tp->group[which], &tp->group[group_at(tp, step, place - 1)]);
+            oqt__between_turn(&tp->between, &tp->group[which],
+                              &tp->group[oqt__tempo_group_at(tp, step, place - 1)]);
         st = oqt__row_apply(&tp->next, place == 0 ? &tp->train : &tp->next, &row, tp->rho, &tp->ws, stats,
                             err);
     }
@@ -276,7 +256,7 @@ static oqt_status one_step(oqt_tempo *tp, oqt_error *err)
 {
     oqt_tempo_stats stats = tp->stats;
     oqt__train train;
-    size_t last = group_at(tp, stats.n_steps, tp->n_group - 1);
+    size_t last = oqt__tempo_group_at(tp, stats.n_steps, tp->n_group - 1);
     oqt_status st = make_step(tp, &stats, err);
 
     if (st != OQT_OK)

@@ -143,7 +143,35 @@ oqt_status oqt__row_apply(oqt__train *to, const oqt__train *from, const oqt__row
  */
 void oqt__train_close(double *out, double *scratch, const oqt__train *train, const oqt__group *group);
 
-/** The largest bond, and the largest with the system. */
+/** The largest bond between slots. */
 size_t oqt__train_bond(const oqt__train *train);
+
+/** Room for n sites, those there kept; for a site. What was in it is lost. */
+oqt_status oqt__train_room(oqt__train *train, size_t n, oqt_error *err);
+oqt_status oqt__site_resize(oqt__site *site, size_t left, size_t leg, size_t right, oqt_error *err);
+
+/** A run. */
+struct oqt_tempo {
+    size_t d, n_col; /* n_col: real columns, two for a matrix that is not Hermitian */
+    size_t n_group;
+    oqt__group *group;
+    size_t memory; /* in steps; SIZE_MAX: full */
+    double dt, epsrel, added;
+    size_t max_bond;
+    oqt_split split;
+    int n_threads;
+    oqt_progress progress;
+    oqt__between between;
+    oqt__train train, next;
+    oqt__row_ws ws;
+    double *rho;    /* n_col x d^2                                           */
+    double *trace0; /* n_col: what the traces should be                      */
+    double *sum;    /* scratch of oqt__train_close                           */
+    size_t sum_len;
+    oqt_tempo_stats stats;
+};
+
+/** The group that acts at a place within a step. */
+size_t oqt__tempo_group_at(const oqt_tempo *tp, uint64_t step, size_t place);
 
 #endif

@@ -2,6 +2,9 @@
  * limits, failures. */
 #include "support.h"
 
+#include <unistd.h>
+
+#include "core/checkpoint.h"
 #include "linalg/linalg.h"
 #include "tempo/tempo_priv.h"
 
@@ -571,6 +574,297 @@ START_TEST(parameters_are_taken_as_far_as_they_go)
 }
 END_TEST
 
+/* ---- files ---- */
+
+struct place {
+    char dir[48], path[64];
+};
+
+static struct place new_place(void)
+{
+    struct place p = {.dir = "/tmp/oqt_test_tempo_XXXXXX"};
+
+    ck_assert_ptr_nonnull(mkdtemp(p.dir));
+    snprintf(p.path, sizeof p.path, "%s/run", p.dir);
+    return p;
+}
+
+static void remove_place(const struct place *p)
+{
+    unlink(p->path);
+    ck_assert_int_eq(rmdir(p->dir), 0); /* nothing else was left in it */
+}
+
+static void save_at(const struct problem *p, size_t n, const char *path)
+{
+    oqt_tempo *tempo = new_tempo(p);
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_tempo_step(tempo, n, &err), err);
+    ASSERT_OK(oqt_tempo_save(tempo, path, &err), err);
+    oqt_tempo_destroy(tempo);
+}
+
+static bool same_stats(const oqt_tempo_stats *a, const oqt_tempo_stats *b)
+{
+    return a->n_steps == b->n_steps && a->bond_dimension == b->bond_dimension &&
+           a->largest_bond == b->largest_bond && a->discarded_weight == b->discarded_weight &&
+           a->limit_hit == b->limit_hit && a->trace_drift == b->trace_drift && a->n_svd == b->n_svd &&
+           a->flops == b->flops;
+}
+
+/* Save after some steps, go on in another run: the states and figures of a run without a break. */
+static void check_resumption(const struct problem *p, size_t n)
+{
+    size_t d2 = p->d * p->d;
+    oqt_complex *once = calloc((n + 1) * d2, sizeof *once), *rho = calloc((n + 1) * d2, sizeof *rho);
+    oqt_tempo_stats whole = run(once, p, n), stats;
+    struct place place = new_place();
+    oqt_error err = {0};
+
+    for (size_t at = 0; at <= n; at += at < 3 ? 1 : n / 4) {
+        oqt_tempo *tempo = new_tempo(p);
+
+        save_at(p, at, place.path);
+        ASSERT_OK(oqt_tempo_step(tempo, at / 2, &err), err); /* what it was itself does not count */
+        ASSERT_OK(oqt_tempo_restore(tempo, place.path, &err), err);
+        ASSERT_OK(oqt_tempo_record(rho, tempo, n - at, &err), err);
+        ck_assert_int_eq(memcmp(rho, once + at * d2, (n - at + 1) * d2 * sizeof *rho), 0);
+        oqt_tempo_get_stats(&stats, tempo);
+        ck_assert(same_stats(&stats, &whole));
+        oqt_tempo_destroy(tempo);
+    }
+    remove_place(&place);
+    free(once);
+    free(rho);
+}
+
+static int tilt(oqt_complex *h, double t, void *ctx)
+{
+    (void)ctx;
+    scale_complex(h, 0.3 * sin(1.7 * t), sigma_y, 4);
+    return 0;
+}
+
+START_TEST(runs_go_on_from_files_bit_for_bit)
+{
+    struct problem p = small_problem(2, 91), full = small_problem(1, 92);
+    oqt_control *control = NULL;
+    oqt_complex left[16];
+    oqt_error err = {0};
+
+    oqt_super_left(left, 2, sigma_y);
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    ASSERT_OK(oqt_control_add(control, 3, OQT_PRE, left, &err), err);
+    ASSERT_OK(oqt_control_add(control, 5, OQT_POST, left, &err), err);
+    ASSERT_OK(oqt_system_add_hamiltonian_fn(p.system, tilt, NULL, &err), err);
+    p.opt.epsrel = 1e-3;
+    p.opt.memory_steps = 3;
+    p.opt.added_correlation_time = 2.5 * dt;
+    p.opt.control = control;
+    check_resumption(&p, 16);
+    p.opt.memory_steps = OQT_NO_MEMORY;
+    p.opt.added_correlation_time = 0.0;
+    check_resumption(&p, 9);
+    full.opt.epsrel = 1e-3; /* and beyond the steps that coefficients are first computed for */
+    check_resumption(&full, 80);
+    oqt_control_destroy(control);
+    free_problem(&p);
+    free_problem(&full);
+}
+END_TEST
+
+/* The file is refused, and the run goes on as if nothing had been. */
+static void refuse(const struct problem *p, const char *path, const char *word)
+{
+    oqt_tempo *tempo = new_tempo(p);
+    oqt_complex before[LEGS_MAX], after[LEGS_MAX], whole[4 * LEGS_MAX];
+    oqt_error err = {0};
+
+    run(whole, p, 3);
+    ASSERT_OK(oqt_tempo_step(tempo, 2, &err), err);
+    oqt_tempo_state(before, tempo);
+    ck_assert_int_eq(oqt_tempo_restore(tempo, path, &err), OQT_EINVAL);
+    ck_assert_msg(strstr(err.text, word) != NULL && strstr(err.text, path) != NULL, "%s", err.text);
+    oqt_tempo_state(after, tempo);
+    ck_assert_int_eq(memcmp(before, after, p->d * p->d * sizeof *before), 0);
+    ASSERT_OK(oqt_tempo_step(tempo, 1, &err), err);
+    oqt_tempo_state(after, tempo);
+    ck_assert_int_eq(memcmp(whole + 3 * p->d * p->d, after, p->d * p->d * sizeof *after), 0);
+    oqt_tempo_destroy(tempo);
+}
+
+START_TEST(files_of_other_runs_are_refused)
+{
+    struct problem good = small_problem(2, 93), p, other;
+    struct place place = new_place();
+    oqt_control *control = NULL;
+    oqt_complex super[16];
+    oqt_error err = {0};
+
+    good.opt.epsrel = 1e-4;
+    good.opt.memory_steps = 2;
+    save_at(&good, 5, place.path);
+    p = good, p.opt.epsrel = 1e-5;
+    refuse(&p, place.path, "truncation");
+    p = good, p.opt.max_bond = 7;
+    refuse(&p, place.path, "truncation");
+    p = good, p.opt.memory_steps = 3;
+    refuse(&p, place.path, "memory");
+    p = good, p.opt.added_correlation_time = 1.0;
+    refuse(&p, place.path, "memory");
+    p = good, p.opt.split = OQT_SPLIT_LIST;
+    refuse(&p, place.path, "order of baths");
+    p = good, p.opt.start_time = 0.1;
+    refuse(&p, place.path, "start");
+    p = good, p.n_baths = 1;
+    refuse(&p, place.path, "baths");
+    p = good, p.initial[1].re += 0.1;
+    refuse(&p, place.path, "initial state");
+    p = good, p.coupling[0].re += 1e-6;
+    refuse(&p, place.path, "baths or couplings");
+    p = good, p.bath[1] = new_bath(0.2 + 1e-6, 3.0, 1.2);
+    refuse(&p, place.path, "baths or couplings");
+    oqt_bath_destroy(p.bath[1]);
+    p = good;
+    ASSERT_OK(oqt_system_create(&p.system, 2, sigma_y, &err), err);
+    refuse(&p, place.path, "another system");
+    oqt_system_destroy(p.system);
+    ASSERT_OK(oqt_super_unitary(super, 2, sigma_x, &err), err);
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    ASSERT_OK(oqt_control_add(control, 5, OQT_PRE, super, &err), err);
+    p = good, p.opt.control = control;
+    refuse(&p, place.path, "other controls");
+    oqt_control_destroy(control);
+    other = new_problem(3, 2, 94);
+    other.opt = good.opt;
+    refuse(&other, place.path, "dimension");
+    free_problem(&other);
+    free_problem(&good);
+    remove_place(&place);
+}
+END_TEST
+
+static void spill(const char *path, const void *data, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(data, 1, length, file), length);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Cut off anywhere, bits turned at random, and any word set to what is worst with the hash made right. */
+START_TEST(damaged_files_are_refused)
+{
+    static const double bad_number[3] = {NAN, INFINITY, -1e300};
+    static const uint64_t bad_word[7] = {0, 1, 3, 1u << 20, UINT64_MAX / 8, UINT64_MAX / 2, UINT64_MAX};
+    struct problem p = small_problem(2, 95);
+    struct place place = new_place();
+    oqt_tempo *tempo;
+    oqt__map map = {NULL, 0};
+    uint64_t *data, seed = 96;
+    unsigned char *bytes;
+    size_t length, n_refused = 0, n_taken = 0;
+    oqt_error err = {0};
+
+    p.opt.epsrel = 1e-2;
+    p.opt.memory_steps = 2;
+    save_at(&p, 4, place.path);
+    tempo = new_tempo(&p);
+    ASSERT_OK(oqt__map_file(&map, place.path, &err), err);
+    length = map.length;
+    data = calloc(length + 64, 1);
+    bytes = (unsigned char *)data;
+    memcpy(data, map.data, length);
+    for (size_t cut = 1; cut < length; cut += 24) {
+        spill(place.path, data, cut);
+        ck_assert_int_eq(oqt_tempo_restore(tempo, place.path, &err), OQT_EFORMAT);
+    }
+    spill(place.path, "", 0);
+    ck_assert_int_eq(oqt_tempo_restore(tempo, place.path, &err), OQT_EFORMAT);
+    spill(place.path, data, length + 32);
+    ck_assert_int_eq(oqt_tempo_restore(tempo, place.path, &err), OQT_EFORMAT);
+    for (size_t i = 0; i < 500; i++) {
+        size_t at = (size_t)(random_uniform(&seed) * (double)length);
+        unsigned char bit = (unsigned char)(1u << i % 8);
+
+        bytes[at] ^= bit;
+        spill(place.path, data, length);
+        ck_assert_int_eq(oqt_tempo_restore(tempo, place.path, &err), OQT_EFORMAT);
+        bytes[at] ^= bit;
+    }
+    for (size_t at = 0; at < length / 8 - 4; at++)
+        for (size_t i = 0; i < 10; i++) {
+            uint64_t old = data[at], sum = data[length / 8 - 4];
+            oqt__hash hash;
+            oqt_status st;
+
+            memcpy(&data[at], i < 7 ? (const void *)&bad_word[i] : (const void *)&bad_number[i - 7], 8);
+            oqt__hash_init(&hash);
+            oqt__hash_add(&hash, data, length - 32);
+            data[length / 8 - 4] = oqt__hash_value(&hash);
+            spill(place.path, data, length);
+            st = oqt_tempo_restore(tempo, place.path, &err);
+            ck_assert(st == OQT_OK || st == OQT_EFORMAT || st == OQT_EINVAL || st == OQT_ERANGE);
+            n_refused += st != OQT_OK;
+            n_taken += st == OQT_OK;
+            data[at] = old;
+            data[length / 8 - 4] = sum;
+        }
+    ck_assert_uint_gt(n_refused, 100);
+    ck_assert_uint_gt(n_taken, 0); /* numbers of the state, with the hash of them */
+    spill(place.path, data, length);
+    ASSERT_OK(oqt_tempo_restore(tempo, place.path, &err), err);
+    ASSERT_OK(oqt_tempo_step(tempo, 3, &err), err);
+    ck_assert_int_eq(oqt_tempo_save(tempo, "/nowhere/at/all", &err), OQT_EIO);
+    ck_assert_int_eq(oqt_tempo_restore(tempo, "/nowhere/at/all", &err), OQT_EIO);
+    ck_assert_int_eq(oqt_tempo_save(NULL, place.path, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tempo_save(tempo, NULL, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tempo_restore(NULL, place.path, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tempo_restore(tempo, NULL, &err), OQT_EINVAL);
+    oqt__unmap_file(&map);
+    oqt_tempo_destroy(tempo);
+    free_problem(&p);
+    free(data);
+    remove_place(&place);
+}
+END_TEST
+
+struct saving {
+    struct problem p;
+    const char *path;
+};
+
+static oqt_status save_and_restore(void *ctx)
+{
+    const struct saving *s = ctx;
+    oqt_tempo *tempo = NULL, *other = NULL;
+    oqt_status st = create(&tempo, &s->p, NULL);
+
+    if (st == OQT_OK && (st = oqt_tempo_step(tempo, 3, NULL)) == OQT_OK &&
+        (st = oqt_tempo_save(tempo, s->path, NULL)) == OQT_OK &&
+        (st = create(&other, &s->p, NULL)) == OQT_OK &&
+        (st = oqt_tempo_restore(other, s->path, NULL)) == OQT_OK)
+        st = oqt_tempo_step(other, 1, NULL);
+    oqt_tempo_destroy(tempo);
+    oqt_tempo_destroy(other);
+    return st;
+}
+
+START_TEST(every_allocation_of_files_may_fail)
+{
+    struct place place = new_place();
+    struct saving s = {small_problem(2, 97), place.path};
+
+    s.p.opt.n_threads = 1;
+    s.p.opt.epsrel = 1e-4;
+    ck_assert_uint_gt(check_every_allocation(save_and_restore, &s), 50);
+    free_problem(&s.p);
+    remove_place(&place);
+}
+END_TEST
+
 /* ---- failures ---- */
 
 static oqt_status create_and_run(void *ctx)
@@ -770,6 +1064,12 @@ int main(void)
     tcase_add_test(tc, max_bond_is_kept_and_told);
     tcase_add_test(tc, a_canceled_run_stands_and_goes_on);
     tcase_add_test(tc, parameters_are_taken_as_far_as_they_go);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("files");
+    tcase_add_test(tc, runs_go_on_from_files_bit_for_bit);
+    tcase_add_test(tc, files_of_other_runs_are_refused);
+    tcase_add_test(tc, damaged_files_are_refused);
+    tcase_add_test(tc, every_allocation_of_files_may_fail);
     suite_add_tcase(suite, tc);
     tc = tcase_create("failures");
     tcase_add_test(tc, every_allocation_may_fail);
