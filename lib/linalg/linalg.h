@@ -26,9 +26,9 @@ void oqt__square_product(double *c, double alpha, const double *a, const double 
 /** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for
  * a matrix of zeros for example. With none set, nothing is dropped. */
 typedef struct {
-    double abs_tol;  /* every dropped s_i <= abs_tol                                       */
-    double rel_tail; /* 2-norm of the dropped ones <= rel_tail s_0 (meaning of OQuPy's epsrel) */
-    size_t max_rank; /* r <= max_rank, even if that breaks the above; 0: no limit           */
+    double abs_tol;      /* every dropped s_i <= abs_tol                                       */
+    double rel_tail;     /* 2-norm of the dropped ones <= rel_tail s_0 (meaning of OQuPy's epsrel) */
+    size_t max_rank;     /* r <= max_rank, even if that breaks the above; 0: no limit           */
     const double *start; /* n_start rows that are thought to span much of the row space; NULL: nothing known.
                             A help for large matrices, without effect on what is kept but for rounding */
     size_t n_start;
