@@ -363,6 +363,82 @@ START_TEST(three_sites_with_gates_that_commute_equal_the_joint_system)
 }
 END_TEST
 
+/* ---- free fermions ---- */
+
+enum { LONG = 8 };
+
+/* |<j| exp(-i h t) |i>|^2 of the hopping matrix h, by its eigenvectors. */
+static double transfer(const double *w, const double *v, size_t j, size_t i, double t)
+{
+    double complex u = 0.0;
+
+    for (size_t k = 0; k < LONG; k++)
+        u += v[j * LONG + k] * v[i * LONG + k] * cexp(-I * w[k] * t);
+    return creal(u) * creal(u) + cimag(u) * cimag(u);
+}
+
+/* Eight sites of an XX chain in random fields, begun with occupations n_k: by Wick's theorem
+ * <n_j(t) n_i> = <n_j(t)> n_i + |U_ji|^2 n_i (1 - n_i), and <n_j(t)> = sum_k |U_jk|^2 n_k. */
+START_TEST(long_chains_equal_free_fermions)
+{
+    enum { SITE = 3, STEPS = 6 };
+    const double dt = 0.15;
+    double h[LONG * LONG] = {0}, w[LONG], v[LONG * LONG], n[LONG];
+    oqt_complex initial[4 * LONG], op[4 * LONG], occupied[4] = {{1, 0}}, exchange[16] = {{0, 0}}, s[16];
+    oqt_complex out[(STEPS + 1) * LONG];
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    size_t dim[LONG];
+    oqt_chain *chain = NULL;
+    oqt_system *bond;
+    oqt_tebd *run = NULL;
+    oqt_error err = {0};
+    uint64_t seed = 12;
+
+    exchange[6].re = exchange[9].re = 0.9;
+    bond = system_of(4, exchange);
+    memset(initial, 0, sizeof initial);
+    for (size_t i = 0; i < LONG; i++) {
+        dim[i] = 2;
+        n[i] = random_uniform(&seed);
+        initial[4 * i].re = n[i];
+        initial[4 * i + 3].re = 1.0 - n[i];
+        memcpy(op + 4 * i, occupied, sizeof occupied);
+    }
+    ASSERT_OK(oqt_chain_create(&chain, LONG, dim, &err), err);
+    for (size_t i = 0; i < LONG; i++) {
+        oqt_complex field[4] = {{random_normal(&seed), 0}};
+        oqt_system *site = system_of(2, field);
+
+        ASSERT_OK(oqt_chain_add_site(chain, i, site, &err), err);
+        oqt_system_destroy(site);
+        h[i * (LONG + 1)] = field[0].re;
+        if (i + 1 == LONG)
+            break;
+        ASSERT_OK(oqt_chain_add_bond(chain, i, bond, &err), err);
+        h[i * LONG + i + 1] = h[(i + 1) * LONG + i] = 0.9;
+    }
+    ASSERT_OK(oqt__eigh(w, v, h, LONG, &err), err);
+    opt.dt = dt;
+    opt.order = 4;
+    opt.tolerance = 1e-6;
+    ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+    oqt_super_left(s, 2, occupied);
+    ASSERT_OK(oqt_tebd_correlations(out, run, 1, &(oqt_tebd_insertion){0, SITE, s}, op, STEPS, &err), err);
+    for (size_t t = 0; t <= STEPS; t++)
+        for (size_t j = 0; j < LONG; j++) {
+            double mean = 0.0, at = dt * (double)t, own = transfer(w, v, j, SITE, at);
+
+            for (size_t k = 0; k < LONG; k++)
+                mean += transfer(w, v, j, k, at) * n[k];
+            ck_assert_double_lt(off(out[t * LONG + j], mean * n[SITE] + own * n[SITE] * (1.0 - n[SITE]), 0.0),
+                                1e-6);
+        }
+    oqt_tebd_destroy(run);
+    oqt_system_destroy(bond);
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
 /* ---- the run stays ---- */
 
 static int stop_later(const char *phase, double fraction, void *ctx)
@@ -571,6 +647,7 @@ int main(void)
     tcase_add_test(tc, a_site_alone_gives_reference_numbers);
     tcase_add_test(tc, two_sites_equal_the_joint_system);
     tcase_add_test(tc, three_sites_with_gates_that_commute_equal_the_joint_system);
+    tcase_add_test(tc, long_chains_equal_free_fermions);
     tcase_add_test(tc, runs_stand_where_they_stood);
     tcase_add_test(tc, canceled_correlations_leave_the_run);
     tcase_add_test(tc, insertions_may_leave_nothing);
