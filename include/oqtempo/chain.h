@@ -46,6 +46,15 @@ OQT_API oqt_status oqt_chain_add_bond(oqt_chain *chain, size_t bond, const oqt_s
 
 typedef struct oqt_tebd oqt_tebd;
 
+/** What the threads of a run do. With tasks over sites results do not depend on their number; inside BLAS
+ * they do by rounding. */
+typedef enum {
+    OQT_PARALLEL_AUTO = 0,  /* sites, but BLAS where few very wide bonds leave threads of tasks idle */
+    OQT_PARALLEL_SITES = 1, /* tasks for gates and process tensors                                   */
+    OQT_PARALLEL_BLAS = 2,  /* one task after the other, with all threads in its matrix products     */
+    OQT_PARALLEL_NONE = 3   /* one thread                                                            */
+} oqt_parallel;
+
 typedef struct {
     size_t struct_size;
     double dt;         /* > 0, that of all process tensors                                                  */
@@ -57,11 +66,12 @@ typedef struct {
     const oqt_control *const *site_controls; /* of each site, of its dimension; NULL: none, or none there  */
     const oqt_control *const *bond_controls; /* of each bond (n - 1), of the joint dimension of its sites. At
                                                 one place those of sites act first, from left to right     */
+    oqt_parallel parallel;
     oqt_progress progress;
 } oqt_tebd_options;
 #define OQT_TEBD_OPTIONS_INIT                                                                                \
     {                                                                                                        \
-        sizeof(oqt_tebd_options), 0.0, 2, 1e-6, 0, 0, 0.0, NULL, NULL,                                       \
+        sizeof(oqt_tebd_options), 0.0, 2, 1e-6, 0, 0, 0.0, NULL, NULL, OQT_PARALLEL_AUTO,                    \
         {                                                                                                    \
             NULL, NULL                                                                                       \
         }                                                                                                    \
@@ -74,6 +84,7 @@ typedef struct {
     double discarded_weight; /* sum over truncations of the dropped share of the sum of squares */
     int bond_limit_hit;      /* 1 if max_bond cut off states above the tolerance                */
     double trace_drift;      /* |trace - first trace| now                                       */
+    double flops;            /* floating-point operations of products and decompositions, about */
     double work, span;       /* seconds of all tasks, and of the longest chain of them that depend on each
                                 other: work / span threads could be busy                          */
 } oqt_tebd_stats;

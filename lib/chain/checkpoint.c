@@ -24,7 +24,7 @@ typedef struct {
     uint64_t n_sites, n_ops, max_bond;
     double dt, start_time, tolerance;
     uint64_t step, bond_dimension, limit_hit;
-    double discarded_weight, trace_drift, work, span, trace0;
+    double discarded_weight, trace_drift, flops, work, span, trace0;
 } head;
 
 enum { HEAD = sizeof(head) / sizeof(uint64_t) };
@@ -112,6 +112,7 @@ static head describe(const oqt__tebd_view *run)
                   .limit_hit = stats->bond_limit_hit != 0,
                   .discarded_weight = stats->discarded_weight,
                   .trace_drift = stats->trace_drift,
+                  .flops = stats->flops,
                   .work = stats->work,
                   .span = stats->span,
                   .trace0 = run->point.trace0};
@@ -295,7 +296,8 @@ static bool sane(const head *h)
 {
     return h->bond_dimension > 0 && h->bond_dimension <= h->frame[2] && h->limit_hit <= 1 &&
            h->discarded_weight >= 0.0 && isfinite(h->discarded_weight) && isfinite(h->trace_drift) &&
-           h->work >= 0.0 && isfinite(h->work) && h->span >= 0.0 && isfinite(h->span) && isfinite(h->trace0);
+           h->work >= 0.0 && isfinite(h->work) && h->span >= 0.0 && isfinite(h->span) && h->flops >= 0.0 &&
+           isfinite(h->flops) && isfinite(h->trace0);
 }
 
 static oqt_status restore(oqt_tebd *run, const oqt__map *map, const char *path, oqt_error *err)
@@ -332,7 +334,8 @@ static oqt_status restore(oqt_tebd *run, const oqt__map *map, const char *path, 
                                .bond_limit_hit = h.limit_hit != 0,
                                .trace_drift = h.trace_drift,
                                .work = h.work,
-                               .span = h.span},
+                               .span = h.span,
+                               .flops = h.flops},
                               h.trace0};
     oqt__tebd_stand_at(run, &point, &mps);
     return OQT_OK;

@@ -375,6 +375,26 @@ static void make_basis(right_basis *b, const split_gate *g, const oqt__svd *svd,
     weigh_appended(b, y, g, svd->rank);
 }
 
+/* Products, factors that are split off, and the decomposition: by squares (the matrix, six times the cube of
+ * its side for eigenvectors, the basis), or as oqt__svd_flops has it. */
+static double gate_flops(const split_gate *g, const right_basis *basis, const oqt__trunc_record *rec)
+{
+    double rows = (double)(g->pl * g->kl), cols = (double)(g->pr * g->kr), m = (double)g->m,
+           side = fmin(rows, cols);
+    double sum = 2.0 * rows * cols * (m + (double)(g->pl * g->pr) + (double)basis->rank);
+    double outer_l = (double)(g->al * g->l), outer_r = (double)(g->ar * g->r);
+
+    if (g->split_l)
+        sum += 6.0 * outer_l * (double)(g->kl * g->kl) + 2.0 * (double)g->kl * rows * cols +
+               2.0 * (double)g->pl * outer_l * (double)g->kl * (double)basis->rank;
+    if (g->split_r)
+        sum += 4.0 * outer_r * (double)(g->kr * g->kr) +
+               2.0 * (double)g->pr * outer_r * (double)g->kr * (double)basis->rank;
+    if (rec->n_randomized > 0)
+        return sum + oqt__svd_flops(g->pl * g->kl, g->pr * g->kr, rec);
+    return sum + 2.0 * rows * cols * side + 6.0 * side * side * side;
+}
+
 oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const oqt__trunc *rule,
                          oqt__chain_ws *ws, oqt__trunc_record *record, oqt_error *err)
 {
@@ -433,6 +453,7 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
     memcpy(own->s, basis.s, basis.rank * sizeof *own->s);
     oqt__site_trace_right(own->l, left, outer_l ? outer_l->l : NULL);
     oqt__site_trace_left(own->r, right, outer_r ? outer_r->r : NULL);
+    rec.flops = gate_flops(&g, &basis, &rec);
     oqt__trunc_add(record, &rec);
     return OQT_OK;
 }

@@ -54,12 +54,15 @@ struct oqt_tebd {
     uint64_t step;
     bool imported; /* some process tensor conserves traces up to its own truncation only */
     oqt__trunc rule;
-    int n_threads;
+    oqt_parallel parallel;
+    int n_threads;             /* of tasks */
+    int n_blas;                /* in BLAS instead */
     oqt__chain_ws *ws;         /* n_threads */
-    oqt__trunc_record *record; /* n_threads */
-    double *work;              /* n_threads: seconds of tasks */
+    oqt__trunc_record *record; /* of each bond, at its left site */
+    double *work;              /* of each site: seconds of tasks */
+    double *plan;              /* of each site: scratch of the cost model */
     double *ready;             /* of each site: length of the longest chain of tasks that ends there */
-    size_t *widest;            /* n_threads */
+    size_t *widest;            /* of each site */
     oqt_progress progress;
     pthread_mutex_t failure_lock;
     oqt_error failure; /* of a task; the run is over */
@@ -114,6 +117,7 @@ void oqt_tebd_destroy(oqt_tebd *run)
     oqt__free(run->record);
     oqt__free(run->work);
     oqt__free(run->ready);
+    oqt__free(run->plan);
     oqt__free(run->widest);
     pthread_mutex_destroy(&run->failure_lock);
     oqt__free(run);
@@ -132,10 +136,18 @@ static void add_gate(oqt_tebd *run, size_t *last, size_t bond, double from, doub
     run->op[run->n_ops++] = (operation){.kind = GATE, .at = bond, .from = from, .to = to};
 }
 
+/* From the middle outwards: wide bonds, which others wait for the longest, begin first. */
 static void add_layer(oqt_tebd *run, size_t *last, size_t parity, double from, double to)
 {
-    for (size_t bond = parity; bond + 1 < run->mps.n; bond += 2)
-        add_gate(run, last, bond, from, to);
+    size_t bonds = run->mps.n - 1, count = (bonds + 1 - parity) / 2, middle = count / 2;
+
+    for (size_t k = 0; k < count; k++) {
+        size_t i = k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2;
+
+        if (count % 2 == 0)
+            i = k % 2 == 0 ? middle - 1 - k / 2 : middle + k / 2;
+        add_gate(run, last, parity + 2 * i, from, to);
+    }
 }
 
 /* Second order: even, odd, even. */
@@ -302,7 +314,7 @@ static oqt_status control_bond(oqt_tebd *run, size_t b, oqt_when when, bool *act
                            run->dt, err);
     if (st == OQT_OK && kind != OQT__CONTROL_NONE) {
         oqt__gates_from_joint(s, &run->gates, b, s);
-        st = oqt__mps_gate(&run->mps, b, s, &run->rule, run->ws, run->record, err);
+        st = oqt__mps_gate(&run->mps, b, s, &run->rule, run->ws, run->record + b, err);
         *acted = true;
     }
     oqt__free(s);
@@ -385,6 +397,8 @@ static oqt_status check_arguments(const oqt_chain *chain, const void *initial, c
     if (opt->order != 1 && opt->order != 2 && opt->order != 4)
         return oqt__fail(err, OQT_EINVAL, "order of the Trotter products must be 1, 2 or 4, got %d",
                          opt->order);
+    if (opt->parallel < OQT_PARALLEL_AUTO || opt->parallel > OQT_PARALLEL_NONE)
+        return oqt__fail(err, OQT_EINVAL, "unknown use of threads %d", (int)opt->parallel);
     if (!isfinite(opt->start_time))
         return oqt__fail(err, OQT_EINVAL, "start time must be finite, got %g", opt->start_time);
     if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
@@ -580,14 +594,17 @@ static oqt_status allocate_threads(oqt_tebd *run, int n_threads, oqt_error *err)
     size_t n;
 
     run->n_threads = oqt__blas_callers(n_threads, (run->mps.n + 1) / 2);
+    run->n_blas = oqt__threads(n_threads, SIZE_MAX);
     n = (size_t)run->n_threads;
     run->ws = oqt__calloc(n, sizeof *run->ws);
-    run->record = oqt__calloc(n, sizeof *run->record);
-    run->work = oqt__doubles(n);
-    run->widest = oqt__calloc(n, sizeof *run->widest);
+    run->record = oqt__calloc(run->mps.n, sizeof *run->record);
+    run->work = oqt__doubles(run->mps.n);
+    run->widest = oqt__calloc(run->mps.n, sizeof *run->widest);
     run->ready = oqt__doubles(run->mps.n);
-    return run->ws && run->record && run->work && run->widest && run->ready ? OQT_OK
-                                                                            : oqt__no_memory(err, "a chain");
+    run->plan = oqt__doubles(run->mps.n);
+    return run->ws && run->record && run->work && run->widest && run->ready && run->plan
+               ? OQT_OK
+               : oqt__no_memory(err, "a chain");
 }
 
 /* From a product, or else from arrays. */
@@ -611,6 +628,7 @@ static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_compl
     run->rule = (oqt__trunc){.rel_tail = opt->tolerance, .max_rank = opt->max_bond};
     run->progress = opt->progress;
     run->dt = opt->dt;
+    run->parallel = opt->parallel;
     run->start_time = opt->start_time;
     run->chain = oqt__chain_copy(chain);
     if (!run->chain) {
@@ -709,6 +727,21 @@ static oqt_status apply_tensors(oqt_tebd *run, size_t i, uint64_t step, oqt__cha
     return OQT_OK;
 }
 
+/* Of the products with the process tensors of a site. */
+static double tensor_flops(const oqt_tebd *run, size_t i, uint64_t step)
+{
+    const oqt__chain_site *site = run->mps.site + i;
+    double legs = 2.0 * (double)site->d * (double)(2 * site->d - 1), states = (double)site->a, sum = 0.0;
+
+    for (size_t e = 0; e < run->tensors[i].stepper.n_pt; e++) {
+        oqt__slot slot = oqt__pt_slot(run->tensors[i].stepper.tensor[e].pt, step);
+
+        sum += legs * states * (double)slot.right;
+        states *= (double)slot.right / (double)slot.left;
+    }
+    return sum * (double)(site->l * site->r);
+}
+
 static double seconds(void)
 {
     struct timespec t;
@@ -745,15 +778,16 @@ static void perform(oqt_tebd *run, const operation *op, const double *gate, uint
     if (has_failed(run))
         return;
     if (op->kind == GATE) {
-        st = oqt__mps_gate(&run->mps, i, gate, &run->rule, run->ws + k, run->record + k, &err);
-        run->widest[k] = run->mps.site[i].r > run->widest[k] ? run->mps.site[i].r : run->widest[k];
+        st = oqt__mps_gate(&run->mps, i, gate, &run->rule, run->ws + k, run->record + i, &err);
+        run->widest[i] = run->mps.site[i].r > run->widest[i] ? run->mps.site[i].r : run->widest[i];
     } else {
+        run->record[i].flops += tensor_flops(run, i, step);
         st = apply_tensors(run, i, step, run->ws + k, &err);
     }
     if (st != OQT_OK)
         fail_run(run, &err);
     taken = seconds() - begin;
-    run->work[k] += taken;
+    run->work[i] += taken;
     at = op->kind == GATE ? fmax(run->ready[i], run->ready[i + 1]) + taken : run->ready[i] + taken;
     run->ready[i] = at;
     if (op->kind == GATE)
@@ -784,16 +818,57 @@ static void spawn_steps(oqt_tebd *run, uint64_t n)
         }
 }
 
+/*
+ * Whether the threads should go into BLAS: tasks over sites could not keep two of them busy, and the matrices
+ * of the widest bond are large enough to be shared. The cost of a gate is that of decomposing its matrix.
+ */
+static bool blas_pays(const oqt_tebd *run)
+{
+    static const double LARGE = 1000.0, IDLE = 1.3;
+    double *ready = run->plan, work = 0.0, span = 0.0, widest = 0.0;
+
+    memset(ready, 0, run->mps.n * sizeof *ready);
+    for (size_t k = 0; k < run->n_ops; k++) {
+        size_t i = run->op[k].at;
+        const oqt__chain_site *l = run->mps.site + i, *r = l + 1;
+        double cost, at;
+
+        if (run->op[k].kind == TENSORS) {
+            ready[i] += tensor_flops(run, i, run->step);
+            work += tensor_flops(run, i, run->step);
+            continue;
+        }
+        double rows = (double)l->p * fmin((double)(l->a * l->l), (double)(l->p * l->r));
+        double cols = (double)r->p * fmin((double)(r->a * r->r), (double)(r->p * r->l));
+
+        cost = 10.0 * rows * cols * fmin(rows, cols);
+        at = fmax(ready[i], ready[i + 1]) + cost;
+        ready[i] = ready[i + 1] = at;
+        work += cost;
+        widest = fmax(widest, fmin(rows, cols));
+    }
+    for (size_t i = 0; i < run->mps.n; i++)
+        span = fmax(span, ready[i]);
+    return widest >= LARGE && work < IDLE * span;
+}
+
 /* n steps without controls between them. */
 static oqt_status take_steps(oqt_tebd *run, uint64_t n, oqt_error *err)
 {
+    bool blas = run->parallel == OQT_PARALLEL_BLAS ||
+                (run->parallel == OQT_PARALLEL_AUTO && run->n_threads > 1 && blas_pays(run));
+    int n_tasks = blas || run->parallel == OQT_PARALLEL_NONE ? 1 : run->n_threads;
     oqt_status st = make_varying_gates(run, n, err);
 
     if (st != OQT_OK)
         return st;
-#pragma omp parallel default(none) shared(run, n) num_threads(run->n_threads)
+    if (blas)
+        oqt__blas_widen(run->n_blas);
+#pragma omp parallel default(none) shared(run, n) num_threads(n_tasks)
 #pragma omp single
     spawn_steps(run, n);
+    if (blas)
+        oqt__blas_widen(1);
     if (run->failure.code != OQT_OK) {
         if (err)
             *err = run->failure;
@@ -844,14 +919,15 @@ static void gather_stats(oqt_tebd *run)
 
     run->stats.work = 0.0;
     run->stats.span = 0.0;
-    for (int k = 0; k < run->n_threads; k++) {
-        oqt__trunc_add(&sum, run->record + k);
-        run->stats.work += run->work[k];
-        if (run->widest[k] > run->stats.bond_dimension)
-            run->stats.bond_dimension = run->widest[k];
-    }
-    for (size_t i = 0; i < run->mps.n; i++)
+    run->stats.flops = 0.0;
+    for (size_t i = 0; i < run->mps.n; i++) {
+        oqt__trunc_add(&sum, run->record + i);
+        run->stats.work += run->work[i];
+        run->stats.flops += run->record[i].flops;
         run->stats.span = fmax(run->stats.span, run->ready[i]);
+        if (run->widest[i] > run->stats.bond_dimension)
+            run->stats.bond_dimension = run->widest[i];
+    }
     run->stats.discarded_weight = sum.discarded_weight;
     run->stats.bond_limit_hit = sum.limited;
 }
@@ -1013,13 +1089,14 @@ void oqt__tebd_stand_at(oqt_tebd *run, const oqt__tebd_point *point, oqt__mps *m
         run->mps.site[i].w = run->tensors[i].w;
         run->ready[i] = stats->span;
     }
-    for (int k = 0; k < run->n_threads; k++) {
+    for (size_t k = 0; k < run->mps.n; k++) {
         run->record[k] = (oqt__trunc_record){0};
         run->work[k] = 0.0;
         run->widest[k] = 0;
     }
     run->record[0].discarded_weight = stats->discarded_weight;
     run->record[0].limited = stats->bond_limit_hit != 0;
+    run->record[0].flops = stats->flops;
     run->work[0] = stats->work;
     run->step = stats->n_steps;
     run->stats = *stats;

@@ -79,4 +79,7 @@ typedef struct {
 void oqt__blas_enter(oqt__blas_guard *guard);
 void oqt__blas_leave(oqt__blas_guard *guard);
 
+/** Within a guard, and if no other one is held: let BLAS have n threads; 1 takes it back. */
+void oqt__blas_widen(int n);
+
 #endif

@@ -186,3 +186,13 @@ void oqt__blas_leave(oqt__blas_guard *guard)
         set_blas_threads(saved_blas_threads);
     pthread_mutex_unlock(&guard_lock);
 }
+
+void oqt__blas_widen(int n)
+{
+    if (control.kind == OQT_BLAS_SERIAL || !control.set_threads)
+        return;
+    pthread_mutex_lock(&guard_lock);
+    if (guard_depth == 1 || n == 1)
+        set_blas_threads(n);
+    pthread_mutex_unlock(&guard_lock);
+}

@@ -43,6 +43,7 @@ typedef struct {
     size_t n_fallback;   /* dgesvd taken because dgesdd did not converge  */
     size_t n_randomized; /* randomized range finder accepted              */
     bool limited;        /* max_rank cut below the tolerance              */
+    double flops;        /* of engines that count them here               */
 } oqt__trunc_record;
 
 void oqt__trunc_add(oqt__trunc_record *sum, const oqt__trunc_record *one);

@@ -24,6 +24,7 @@ void oqt__trunc_add(oqt__trunc_record *sum, const oqt__trunc_record *one)
     sum->n_fallback += one->n_fallback;
     sum->n_randomized += one->n_randomized;
     sum->limited = sum->limited || one->limited;
+    sum->flops += one->flops;
 }
 
 /* ---- workspace ---- */

@@ -489,7 +489,7 @@ END_TEST
 
 START_TEST(records_add_up)
 {
-    oqt__trunc_record sum = {0}, one = {3, 0.5, 0.2, 1, 0, true}, two = {7, 0.25, 0.1, 0, 1, false};
+    oqt__trunc_record sum = {0}, one = {3, 0.5, 0.2, 1, 0, true, 2.0}, two = {7, 0.25, 0.1, 0, 1, false, 3.0};
 
     oqt__trunc_add(&sum, &one);
     oqt__trunc_add(&sum, &two);
@@ -497,6 +497,7 @@ START_TEST(records_add_up)
     ck_assert_double_eq(sum.discarded_weight, 0.75);
     ck_assert_double_eq(sum.largest_dropped, 0.2);
     ck_assert(sum.n_fallback == 1 && sum.n_randomized == 1 && sum.limited);
+    ck_assert_double_eq(sum.flops, 5.0);
 }
 END_TEST
 
