@@ -865,7 +865,7 @@ static oqt_status take_steps(oqt_tebd *run, uint64_t n, oqt_error *err)
     if (blas)
         oqt__blas_widen(run->n_blas);
 #pragma omp parallel default(none) shared(run, n) num_threads(n_tasks)
-#pragma omp single
+#pragma omp master
     spawn_steps(run, n);
     if (blas)
         oqt__blas_widen(1);

@@ -38,9 +38,10 @@ bool oqt__svd_jacobi_applies(size_t m, size_t n, double largest, const oqt__trun
            rule->rel_tail == 0.0;
 }
 
-static inline double sum_of(lanes s)
+/* By address: as arguments vectors would depend on the processor that is compiled for. */
+static inline double sum_of(const lanes *s)
 {
-    return (s[0] + s[2]) + (s[1] + s[3]);
+    return ((*s)[0] + (*s)[2]) + ((*s)[1] + (*s)[3]);
 }
 
 static inline double dot(const double *a, const double *b, size_t n)
@@ -52,7 +53,8 @@ static inline double dot(const double *a, const double *b, size_t n)
         s += x[i] * y[i];
         t += x[i + 1] * y[i + 1];
     }
-    return sum_of(s + t);
+    s += t;
+    return sum_of(&s);
 }
 
 /* a += c b. */
