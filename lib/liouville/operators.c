@@ -3,7 +3,7 @@
 
 #include "core/numbers.h"
 #include "linalg/linalg.h"
-#include "liouville/hermitian.h"
+#include "liouville/system_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -471,24 +471,14 @@ void oqt_super_right(oqt_complex *out, size_t d, const oqt_complex *a)
 
 void oqt_super_commutator(oqt_complex *out, size_t d, const oqt_complex *a)
 {
-    oqt_super_left(out, d, a);
-    add_map(out, -1.0, d, NULL, a, 1, NULL, NULL);
+    clear(out, d);
+    oqt__add_commutator(out, (oqt_complex){1.0, 0.0}, a, d);
 }
 
 void oqt_super_anticommutator(oqt_complex *out, size_t d, const oqt_complex *a)
 {
     oqt_super_left(out, d, a);
     add_map(out, 1.0, d, NULL, a, 1, NULL, NULL);
-}
-
-/* Element (i, k) of A^+ A. */
-static oqt_complex square_element(const oqt_complex *a, size_t d, size_t i, size_t k)
-{
-    oqt_complex sum = {0.0, 0.0};
-
-    for (size_t m = 0; m < d; m++)
-        add_product(&sum, oqt__conj(a[m * d + i]), a[m * d + k]);
-    return sum;
 }
 
 /* out += rho -> K rho K^+. */
@@ -503,20 +493,8 @@ static void add_kraus(oqt_complex *out, size_t d, const oqt_complex *k)
 
 void oqt_super_dissipator(oqt_complex *out, size_t d, const oqt_complex *a)
 {
-    const oqt_complex half = {-0.5, 0.0};
-    size_t n = d * d;
-
     clear(out, d);
-    add_kraus(out, d, a);
-    for (size_t i = 0; i < d; i++)
-        for (size_t k = 0; k < d; k++) {
-            oqt_complex z = square_element(a, d, i, k);
-
-            for (size_t j = 0; j < d; j++) {
-                add_product(&out[(i * d + j) * n + k * d + j], half, z); /* A^+A rho */
-                add_product(&out[(j * d + k) * n + j * d + i], half, z); /* rho A^+A */
-            }
-        }
+    oqt__add_dissipator(out, 1.0, a, d);
 }
 
 void oqt_super_kraus(oqt_complex *out, size_t d, size_t n, const oqt_complex *kraus)
@@ -530,7 +508,7 @@ oqt_status oqt_super_unitary(oqt_complex *out, size_t d, const oqt_complex *u, o
 {
     for (size_t i = 0; i < d; i++)
         for (size_t k = 0; k < d; k++) {
-            oqt_complex z = square_element(u, d, i, k);
+            oqt_complex z = oqt__square_element(u, d, i, k);
             double defect = hypot(z.re - (i == k), z.im);
 
             if (!(defect <= UNITARITY_TOLERANCE))

@@ -31,7 +31,7 @@ typedef struct {
     double *expm;                            /* for oqt__expm_small                     */
     double *x, *u;                           /* d^4 each                                */
     oqt_complex *liouvillian;                /* d^4                                     */
-    oqt_complex *op, *square;                /* d^2 each                                */
+    oqt_complex *op, *h;                     /* d^2 each                                */
     double *sample;                          /* of half a step                          */
     double *kronrod, *gauss, *value, *whole; /* points, for integrals     */
 } buffers;
@@ -120,8 +120,8 @@ static buffers split(const oqt__halves_ws *ws)
     b.u = b.x + nn;
     b.liouvillian = (oqt_complex *)(b.u + nn);
     b.op = b.liouvillian + nn;
-    b.square = b.op + n;
-    b.kronrod = (double *)(b.square + n);
+    b.h = b.op + n;
+    b.kronrod = (double *)(b.h + n);
     b.gauss = b.kronrod + ws->point;
     b.value = b.gauss + ws->point;
     b.whole = b.value + ws->point;
@@ -149,12 +149,12 @@ static oqt_status evaluate(double *point, const oqt_system *system, double t, co
         if ((st = operator_at(b->op, term, t, row, d, err)) != OQT_OK)
             return st;
         if (!term->dissipator) {
-            oqt__add_commutator(b->liouvillian, b->op, d);
+            oqt__add_commutator(b->liouvillian, (oqt_complex){0.0, -1.0}, b->op, d);
             continue;
         }
         if ((st = factor_at(&rate, term, t, row, err)) != OQT_OK)
             return st;
-        oqt__add_dissipator(b->liouvillian, rate, b->op, b->square, d);
+        oqt__add_dissipator(b->liouvillian, rate, b->op, d);
     }
     oqt__herm_superop(point + system->n_scaled, b->liouvillian, d);
     return OQT_OK;
@@ -465,7 +465,7 @@ static oqt_status width_at(double *width, const oqt_system *system, double t, co
                            oqt_error *err)
 {
     size_t d = system->d;
-    oqt_complex *h = b->square;
+    oqt_complex *h = b->h;
     double *w = b->u;
     oqt_status st;
 

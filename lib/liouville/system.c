@@ -54,22 +54,26 @@ oqt_status oqt__check_hermitian(const oqt_complex *h, size_t d, const char *what
 
 /* ---- the object ---- */
 
-void oqt__add_commutator(oqt_complex *out, const oqt_complex *h, size_t d)
+void oqt__add_commutator(oqt_complex *out, oqt_complex c, const oqt_complex *h, size_t d)
 {
     size_t n = d * d;
 
-    /* -i (H_ik delta_jl - delta_ik H_lj) */
+    /* c (H_ik delta_jl - delta_ik H_lj) */
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
             oqt_complex *row = out + (i * d + j) * n;
 
             for (size_t k = 0; k < d; k++) {
-                row[k * d + j].re += h[i * d + k].im;
-                row[k * d + j].im -= h[i * d + k].re;
+                oqt_complex z = oqt__mul(c, h[i * d + k]);
+
+                row[k * d + j].re += z.re;
+                row[k * d + j].im += z.im;
             }
             for (size_t l = 0; l < d; l++) {
-                row[i * d + l].re -= h[l * d + j].im;
-                row[i * d + l].im += h[l * d + j].re;
+                oqt_complex z = oqt__mul(c, h[l * d + j]);
+
+                row[i * d + l].re -= z.re;
+                row[i * d + l].im -= z.im;
             }
         }
 }
@@ -120,7 +124,7 @@ oqt_status oqt_system_create(oqt_system **out, size_t d, const oqt_complex *hami
         st = oqt__no_memory(err, "a Liouvillian");
         goto fail;
     }
-    oqt__add_commutator(system->liouvillian, hamiltonian, d);
+    oqt__add_commutator(system->liouvillian, (oqt_complex){0.0, -1.0}, hamiltonian, d);
     *out = system;
     return OQT_OK;
 fail:
@@ -185,46 +189,41 @@ oqt_system *oqt__system_copy(const oqt_system *system)
     return NULL;
 }
 
-/* A^+A */
-static void fill_square(oqt_complex *square, const oqt_complex *op, size_t d)
+oqt_complex oqt__square_element(const oqt_complex *op, size_t d, size_t i, size_t k)
 {
-    for (size_t i = 0; i < d; i++)
-        for (size_t k = 0; k < d; k++) {
-            oqt_complex sum = {0.0, 0.0};
+    oqt_complex sum = {0.0, 0.0};
 
-            for (size_t m = 0; m < d; m++) {
-                oqt_complex z = oqt__mul(oqt__conj(op[m * d + i]), op[m * d + k]);
+    for (size_t m = 0; m < d; m++) {
+        oqt_complex z = oqt__mul(oqt__conj(op[m * d + i]), op[m * d + k]);
 
-                sum = (oqt_complex){sum.re + z.re, sum.im + z.im};
-            }
-            square[i * d + k] = sum;
-        }
+        sum = (oqt_complex){sum.re + z.re, sum.im + z.im};
+    }
+    return sum;
 }
 
-/* out += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2); square holds A^+A. */
-void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d)
+/* out += rate (A_ik conj(A_jl) - ((A^+A)_ik delta_jl + delta_ik (A^+A)_lj) / 2) */
+void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, size_t d)
 {
     size_t n = d * d;
 
-    fill_square(square, op, d);
     for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++) {
-            oqt_complex *row = out + (i * d + j) * n;
+        for (size_t k = 0; k < d; k++) {
+            oqt_complex square = oqt__square_element(op, d, i, k);
 
-            for (size_t k = 0; k < d; k++)
+            for (size_t j = 0; j < d; j++) {
+                oqt_complex *left = out + (i * d + j) * n + k * d + j,
+                            *right = out + (j * d + k) * n + j * d + i;
+
                 for (size_t l = 0; l < d; l++) {
                     oqt_complex z = oqt__mul(op[i * d + k], oqt__conj(op[j * d + l]));
 
-                    row[k * d + l].re += rate * z.re;
-                    row[k * d + l].im += rate * z.im;
+                    out[(i * d + j) * n + k * d + l].re += rate * z.re;
+                    out[(i * d + j) * n + k * d + l].im += rate * z.im;
                 }
-            for (size_t k = 0; k < d; k++) {
-                row[k * d + j].re -= 0.5 * rate * square[i * d + k].re;
-                row[k * d + j].im -= 0.5 * rate * square[i * d + k].im;
-            }
-            for (size_t l = 0; l < d; l++) {
-                row[i * d + l].re -= 0.5 * rate * square[l * d + j].re;
-                row[i * d + l].im -= 0.5 * rate * square[l * d + j].im;
+                left->re -= 0.5 * rate * square.re; /* A^+A rho */
+                left->im -= 0.5 * rate * square.im;
+                right->re -= 0.5 * rate * square.re; /* rho A^+A */
+                right->im -= 0.5 * rate * square.im;
             }
         }
 }
@@ -240,7 +239,8 @@ oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt
         st = oqt__no_memory(err, "the norm of an operator");
         goto done;
     }
-    fill_square(square, op, d);
+    for (size_t i = 0; i < d * d; i++)
+        square[i] = oqt__square_element(op, d, i / d, i % d);
     st = oqt__eigh_complex(w, square, square, d, err);
     if (st == OQT_OK)
         *norm = sqrt(fmax(w[d - 1], 0.0));
@@ -253,7 +253,7 @@ done:
 oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_complex *op, oqt_error *err)
 {
     size_t d, n;
-    oqt_complex *sum = NULL, *square = NULL, *old;
+    oqt_complex *sum = NULL, *old;
     double norm = 0.0;
     oqt_status st;
 
@@ -266,12 +266,9 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
     if ((st = oqt__check_finite(op, d, "operator of a dissipator", err)) != OQT_OK)
         return st;
     sum = oqt__copy(system->liouvillian, n * n, sizeof *sum);
-    square = oqt__calloc(n, sizeof *square);
-    if (!sum || !square) {
-        st = oqt__no_memory(err, "a dissipator");
-        goto done;
-    }
-    oqt__add_dissipator(sum, rate, op, square, d);
+    if (!sum)
+        return oqt__no_memory(err, "a dissipator");
+    oqt__add_dissipator(sum, rate, op, d);
     if (oqt__check_finite(sum, n, "", NULL) != OQT_OK) {
         st = oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
         goto done;
@@ -285,7 +282,6 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
     if (system->generator)
         oqt__system_generator(system->generator, system);
 done:
-    oqt__free(square);
     oqt__free(sum);
     return st;
 }

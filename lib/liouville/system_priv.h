@@ -36,9 +36,12 @@ struct oqt_system {
     oqt__term *term;
 };
 
-/** out += -i [h, .], and out += rate times the dissipator of op; square has d^2 numbers. */
-void oqt__add_commutator(oqt_complex *out, const oqt_complex *h, size_t d);
-void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, oqt_complex *square, size_t d);
+/** out += c [h, .], and out += rate times the dissipator of op. */
+void oqt__add_commutator(oqt_complex *out, oqt_complex c, const oqt_complex *h, size_t d);
+void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, size_t d);
+
+/** Element (i, k) of A^+ A. */
+oqt_complex oqt__square_element(const oqt_complex *op, size_t d, size_t i, size_t k);
 
 /** The spectral norm of a matrix d x d. */
 oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt_error *err);

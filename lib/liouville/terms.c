@@ -11,18 +11,18 @@ static oqt_status term_generator(double **out, const oqt_complex *op, bool dissi
                                  oqt_error *err)
 {
     size_t n = d * d;
-    oqt_complex *l = oqt__calloc(n * n, sizeof *l), *square = oqt__calloc(n, sizeof *square);
+    oqt_complex *l = oqt__calloc(n * n, sizeof *l);
     double *generator = oqt__doubles(n * n);
     oqt_status st = OQT_OK;
 
-    if (!l || !square || !generator) {
+    if (!l || !generator) {
         st = oqt__no_memory(err, "a term of a system");
         goto done;
     }
     if (dissipator)
-        oqt__add_dissipator(l, 1.0, op, square, d);
+        oqt__add_dissipator(l, 1.0, op, d);
     else
-        oqt__add_commutator(l, op, d);
+        oqt__add_commutator(l, (oqt_complex){0.0, -1.0}, op, d);
     if ((st = oqt__check_finite(l, n, "term of a system", err)) != OQT_OK)
         goto done;
     oqt__herm_superop(generator, l, d);
@@ -30,7 +30,6 @@ static oqt_status term_generator(double **out, const oqt_complex *op, bool dissi
     generator = NULL;
 done:
     oqt__free(l);
-    oqt__free(square);
     oqt__free(generator);
     return st;
 }
