@@ -50,7 +50,7 @@ oqt_status oqt__trajectory_from_hdf5(oqt_trajectory **out, const oqt__map *map, 
 
 #include "pt/hdf5_file.h"
 
-enum { USER_BLOCK = 512, UNIT = 64 };
+enum { USER_BLOCK = 512 };
 
 /* ---- the seal ---- */
 
@@ -117,16 +117,15 @@ static bool write_columns(hid_t file, const oqt_trajectory *trajectory, double *
     return ok;
 }
 
-/* Headers, names and their index take less than 1 KB for each data set, and the data begin at multiples of
- * UNIT. */
+/* Headers, names and their index take less than 1 KB for each data set. */
 static bool file_room(size_t *out, const oqt_trajectory *trajectory)
 {
     enum { ROOT = 1 << 16, HEADER = 1 << 10 };
     size_t n_columns = 2 * trajectory->d * trajectory->d + 1, room;
 
-    if (!oqt__mul_size(&room, n_columns, trajectory->n * sizeof(double) + HEADER + UNIT))
+    if (!oqt__mul_size(&room, n_columns, trajectory->n * sizeof(double) + HEADER) || room > SIZE_MAX - ROOT)
         return false;
-    *out = ROOT + room / UNIT * UNIT;
+    *out = ROOT + room;
     return true;
 }
 
@@ -149,7 +148,7 @@ oqt_status oqt__trajectory_to_hdf5(const oqt_trajectory *trajectory, const char 
         goto done;
     }
     oqt__hdf5_enter(&guard);
-    file = oqt__hdf5_create(&memory);
+    file = oqt__hdf5_create(&memory, 1);
     ok = file >= 0 && write_columns(file, trajectory, column) && H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 &&
          H5Fget_filesize(file, &size) >= 0;
     if (file >= 0)

@@ -90,13 +90,12 @@ hid_t oqt__hdf5_open(oqt__hdf5_memory *memory)
     return file;
 }
 
-hid_t oqt__hdf5_create(oqt__hdf5_memory *memory)
+hid_t oqt__hdf5_create(oqt__hdf5_memory *memory, size_t alignment)
 {
-    enum { ALIGNMENT = 64 };
     hid_t access = access_to(memory), create = H5Pcreate(H5P_FILE_CREATE), file = -1;
 
     if (access >= 0 && create >= 0 && H5Pset_obj_track_times(create, false) >= 0 &&
-        H5Pset_alignment(access, 1, ALIGNMENT) >= 0 && H5Pset_sieve_buf_size(access, 0) >= 0 &&
+        H5Pset_alignment(access, 1, alignment) >= 0 && H5Pset_sieve_buf_size(access, 0) >= 0 &&
         H5Pset_small_data_block_size(access, 0) >= 0)
         file = H5Fcreate("image", H5F_ACC_TRUNC, create, access);
     if (access >= 0)

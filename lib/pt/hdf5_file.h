@@ -33,8 +33,9 @@ typedef struct {
 hid_t oqt__hdf5_open(oqt__hdf5_memory *memory);
 
 /** Start an HDF5 file in these bytes, zeroed before; all that is written to it has to fit. They hold it once
- * it is closed. Data sets are aligned to 64 bytes. */
-hid_t oqt__hdf5_create(oqt__hdf5_memory *memory);
+ * it is closed. All that is in it begins at multiples of `alignment`; HDF5 keeps a list of the gaps and looks
+ * through it for each object, so let it be 1 where there are thousands. */
+hid_t oqt__hdf5_create(oqt__hdf5_memory *memory, size_t alignment);
 
 /** Files in the layout of OQuPy 0.5. Arguments are checked. */
 oqt_status oqt__oqupy_read(oqt_pt **out, const char *path, oqt_error *err);

@@ -649,7 +649,7 @@ static size_t file_room(const struct contents *c)
 static oqt_status make_file(oqt__hdf5_memory *memory, size_t *length, const struct contents *c,
                             const struct sequences *s, oqt_error *err)
 {
-    hid_t file = oqt__hdf5_create(memory);
+    hid_t file = oqt__hdf5_create(memory, 1);
     hsize_t size = 0;
     bool ok = file >= 0 && write_all(file, c, s) && H5Fflush(file, H5F_SCOPE_LOCAL) >= 0 &&
               H5Fget_filesize(file, &size) >= 0;

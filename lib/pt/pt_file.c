@@ -327,7 +327,7 @@ static oqt_status make_head(oqt__hdf5_memory *head, const oqt_pt *pt, const doub
     size_t bytes = tensors_length(pt) * sizeof(double);
     hsize_t size = 0;
     haddr_t at = HADDR_UNDEF;
-    hid_t file = oqt__hdf5_create(head), set = -1;
+    hid_t file = oqt__hdf5_create(head, UNIT), set = -1;
     bool ok = file >= 0 && (set = new_tensors(file, pt)) >= 0 && write_arrays(file, pt, bonds) &&
               write_first(set, pt->f, pt->bond ? 1 : 4) && (at = H5Dget_offset(set)) != HADDR_UNDEF &&
               H5Fget_filesize(file, &size) >= 0;
