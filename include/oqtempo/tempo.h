@@ -25,7 +25,8 @@ typedef struct {
     size_t struct_size;
     double epsrel;   /* truncation, above 0 and below 1: the root of the sum of squares of the singular values
                         dropped from a bond is at most epsrel times the largest. Past legs count in it by what
-                        later slots can feel of them; errors are about 0.1 to 40 times epsrel              */
+                        later slots can feel of them. Errors of states are 1 to 100 times epsrel, and more
+                        where the step resolves far more than the memory needs: compare two values        */
     size_t max_bond; /* limit of the bonds; 0: none                                                    */
     size_t memory_steps; /* slots farther apart than this many steps (dkmax) do not feel each other; 0: full
                             memory; OQT_NO_MEMORY: each slot only itself                                  */
