@@ -362,8 +362,8 @@ START_TEST(paths_in_a_hot_bath_are_as_fast_as_coherences_die)
 }
 END_TEST
 
-/* The step map of a tensor of this bath and tolerance has an eigenvalue of 1 + 1e-3, which the paths of its
- * test are too short to feel. */
+/* At some tolerances the step map of a tensor of this bath has an eigenvalue of 1 + 1e-3 or so, which the
+ * paths of its test are too short to feel. */
 static const struct test_case strong = {.d = 2,
                                         .hamiltonian = {{0.05, 0}, {0.005, 0}, {0.005, 0}, {-0.05, 0}},
                                         .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
@@ -372,13 +372,29 @@ static const struct test_case strong = {.d = 2,
                                         .dt = 0.1,
                                         .n_steps = 20000};
 
+/* A run that grows by more than a tenth: one of a few tolerances near the one at which that was seen first.
+ */
+static double run_growing(oqt_complex *rho, oqt_pt_info *info, oqt_dynamics_stats *stats)
+{
+    static const double tolerances[] = {6e-7, 5e-7, 7e-7, 4e-7, 8e-7, 3e-7, 1e-6, 2e-7, 1.5e-6, 2e-6};
+
+    for (size_t i = 0; i < sizeof tolerances / sizeof *tolerances; i++) {
+        run_case(rho, info, stats, &strong, tolerance(tolerances[i]), OQT_SPLIT_SYMMETRIC);
+        if (stats->norm_excess > 0.1)
+            return tolerances[i];
+    }
+    ck_abort_msg("no tensor grows");
+    return 0.0;
+}
+
 START_TEST(state_that_leaves_the_density_matrices_is_told)
 {
     oqt_complex *rho = malloc((strong.n_steps + 1) * 4 * sizeof *rho), usual[21 * 4];
     oqt_dynamics_stats stats;
+    oqt_pt_info info;
     double largest = 0.0;
 
-    run_case(rho, NULL, &stats, &strong, tolerance(6e-7), OQT_SPLIT_SYMMETRIC);
+    run_growing(rho, &info, &stats);
     for (size_t k = 0; k <= strong.n_steps; k++) {
         double purity = 0.0;
 
@@ -386,7 +402,6 @@ START_TEST(state_that_leaves_the_density_matrices_is_told)
             purity += rho[4 * k + a].re * rho[4 * k + a].re + rho[4 * k + a].im * rho[4 * k + a].im;
         largest = fmax(largest, sqrt(purity) - 1.0);
     }
-    ck_assert_double_gt(largest, 0.1);
     ck_assert_double_eq_tol(stats.norm_excess, largest, 1e-12 * largest);
     run_case(usual, NULL, &stats, &case_a, tolerance(1e-6), OQT_SPLIT_SYMMETRIC);
     ck_assert_double_le(stats.norm_excess, 1e-12);
@@ -400,11 +415,11 @@ START_TEST(growth_is_in_the_estimate_and_an_accuracy_avoids_it)
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_dynamics_stats stats;
     oqt_pt_info info;
+    double tol = run_growing(rho, &info, &stats);
 
-    run_case(rho, &info, &stats, &strong, tolerance(6e-7), OQT_SPLIT_SYMMETRIC);
-    ck_assert_double_le(info.path_error, 1e-5);
+    ck_assert_double_le(info.path_error, 20 * tol);
     ck_assert_double_ge(info.error_estimate, fmin(stats.norm_excess, 1.0));
-    opt.accuracy = 2e-5; /* 6e-7 is the first tolerance for it */
+    opt.accuracy = tol / 0.03; /* for which that tolerance is tried first */
     run_case(rho, &info, &stats, &strong, opt, OQT_SPLIT_SYMMETRIC);
     ck_assert_double_le(info.error_estimate, opt.accuracy);
     ck_assert_double_le(stats.norm_excess, opt.accuracy);
