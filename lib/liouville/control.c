@@ -195,6 +195,7 @@ static oqt_status add(oqt_control *control, int by, uint64_t step, double time, 
     entry e = {step, time, true, NULL}, *there;
     oqt_complex *copy = NULL;
     double *product = NULL;
+    oqt__blas_guard guard = {false};
     oqt_status st = OQT_OK;
 
     if (!control || !superop)
@@ -228,7 +229,9 @@ static oqt_status add(oqt_control *control, int by, uint64_t step, double time, 
         st = oqt__no_memory(err, "a control");
         goto done;
     }
+    oqt__blas_enter(&guard);
     compose(product, e.s, e.real, there->s, there->real, n);
+    oqt__blas_leave(&guard);
     oqt__free(there->s);
     there->s = product;
     there->real = there->real && e.real;

@@ -404,7 +404,7 @@ oqt_status oqt_state_thermal(oqt_complex *rho, size_t d, const oqt_complex *hami
         st = oqt__no_memory(err, "a thermal state");
         goto done;
     }
-    st = oqt__eigh_complex(w, v, hamiltonian, d, err);
+    st = oqt__eigenbasis(w, v, hamiltonian, d, err);
     if (st == OQT_OK)
         mix_eigenstates(rho, d, w, v, p, temperature);
 done:

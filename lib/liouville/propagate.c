@@ -487,7 +487,7 @@ static oqt_status width_at(double *width, const oqt_system *system, double t, co
             h[k].im += c * op[k].im;
         }
     }
-    st = oqt__eigh_complex(w, b->op, h, d, err);
+    st = oqt__eigenbasis(w, b->op, h, d, err);
     if (st == OQT_OK)
         *width = w[d - 1] - w[0];
     return st;

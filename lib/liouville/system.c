@@ -78,6 +78,17 @@ void oqt__add_commutator(oqt_complex *out, oqt_complex c, const oqt_complex *h, 
         }
 }
 
+oqt_status oqt__eigenbasis(double *w, oqt_complex *v, const oqt_complex *h, size_t d, oqt_error *err)
+{
+    oqt__blas_guard guard = {false};
+    oqt_status st;
+
+    oqt__blas_enter(&guard);
+    st = oqt__eigh_complex(w, v, h, d, err);
+    oqt__blas_leave(&guard);
+    return st;
+}
+
 static oqt_status spectral_width(double *width, const oqt_complex *h, size_t d, oqt_error *err)
 {
     double *w = oqt__doubles(d);
@@ -88,7 +99,7 @@ static oqt_status spectral_width(double *width, const oqt_complex *h, size_t d, 
         st = oqt__no_memory(err, "the eigenvalues of a Hamiltonian");
         goto done;
     }
-    st = oqt__eigh_complex(w, v, h, d, err);
+    st = oqt__eigenbasis(w, v, h, d, err);
     if (st == OQT_OK)
         *width = w[d - 1] - w[0];
 done:
@@ -241,7 +252,7 @@ oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt
     }
     for (size_t i = 0; i < d * d; i++)
         square[i] = oqt__square_element(op, d, i / d, i % d);
-    st = oqt__eigh_complex(w, square, square, d, err);
+    st = oqt__eigenbasis(w, square, square, d, err);
     if (st == OQT_OK)
         *norm = sqrt(fmax(w[d - 1], 0.0));
 done:

@@ -43,6 +43,9 @@ void oqt__add_dissipator(oqt_complex *out, double rate, const oqt_complex *op, s
 /** Element (i, k) of A^+ A. */
 oqt_complex oqt__square_element(const oqt_complex *op, size_t d, size_t i, size_t k);
 
+/** As oqt__eigh_complex, for who has not entered the BLAS guard. */
+oqt_status oqt__eigenbasis(double *w, oqt_complex *v, const oqt_complex *h, size_t d, oqt_error *err);
+
 /** The spectral norm of a matrix d x d. */
 oqt_status oqt__operator_norm(double *norm, const oqt_complex *op, size_t d, oqt_error *err);
 
