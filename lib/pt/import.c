@@ -361,6 +361,7 @@ static bool is_rounding(const double *re, const double *im, size_t n)
 
 static oqt_status make_sites(struct job *job, const oqt__legs *legs, oqt_error *err)
 {
+    size_t room = job->mpo->room > 0 ? job->mpo->room : SIZE_MAX;
     oqt_status st = OQT_OK;
 
     for (size_t k = 0; k < job->n && st == OQT_OK; k++) {
@@ -369,8 +370,9 @@ static oqt_status make_sites(struct job *job, const oqt__legs *legs, oqt_error *
         size_t len;
 
         *s = (struct site){.left = t->past, .right = t->future};
-        if (!oqt__mul_size(&len, s->left * s->right, job->legs))
+        if (!oqt__mul_size(&len, s->left * s->right, job->legs) || len > room)
             return oqt__fail(err, OQT_ERANGE, "tensor of step %zu is too large", k);
+        room -= len;
         s->re = oqt__doubles(len);
         s->im = oqt__doubles(len);
         if (!s->re || !s->im)

@@ -11,6 +11,7 @@ typedef struct {
     const oqt_mpo_tensor *tensor;  /* n_steps                         */
     const oqt_complex *in, *out;   /* transforms, NULL for identities */
     const oqt_complex *const *cap; /* n_steps + 1, or NULL            */
+    size_t room;                   /* limit of the numbers that all tensors become; 0: none */
 } oqt__mpo;
 
 /** The vector that closes the tensors before a step, from that behind it: the input is a maximally mixed

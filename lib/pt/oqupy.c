@@ -28,6 +28,10 @@ static const double CAP_TOLERANCE = 1e-10;
 
 static const char HASH[] = "oqtempo_hash";
 
+/* Numbers that tensors of general legs may become, for each byte of the file and besides: d^4 for an element
+ * of bonds, of which a small file with transforms to a few legs could ask for more than there is memory. */
+enum { NUMBERS_PER_BYTE = 64, NUMBERS_BESIDES = 1 << 22 };
+
 /* ---- contents and their hash ---- */
 
 struct contents {
@@ -355,6 +359,9 @@ static oqt_status read_contents(struct contents *c, struct reader *r)
     c->mpo.tensor = c->tensor;
     c->mpo.in = c->transform_in;
     c->mpo.out = c->transform_out;
+    c->mpo.room = r->map->length < SIZE_MAX / (2 * NUMBERS_PER_BYTE)
+                      ? NUMBERS_PER_BYTE * r->map->length + NUMBERS_BESIDES
+                      : 0;
     if ((c->transform_in && c->in != c->tensor[0].in) ||
         (c->transform_out && c->out != (c->tensor[0].out > 0 ? c->tensor[0].out : c->tensor[0].in)))
         return damaged(r, "transforms do not fit the tensors");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "physics.h"
+#include "pt/import.h"
 #include "pt/oqupy.h"
 
 static const double dt = 0.1;
@@ -873,6 +874,32 @@ END_TEST
 
 #endif
 
+/* A few transformed legs become d^4 real ones, which a reader of files limits. */
+START_TEST(tensors_take_no_more_than_their_room)
+{
+    oqt_pt *whole = new_pt(OQT_PT_TEMPO, 2, tilted, STEPS), *pt = NULL;
+    size_t needed = 0;
+    struct arrays a;
+    oqt__mpo mpo;
+    oqt_error err = {0};
+
+    arrays_of(&a, whole);
+    to_rank_4(&a, 0);
+    mpo = (oqt__mpo){.d = 2, .n_steps = a.n, .dt = 0.1, .tensor = a.tensor, .in = a.in, .out = a.out};
+    for (size_t k = 0; k < a.n; k++)
+        needed += a.tensor[k].past * a.tensor[k].future * 16;
+    mpo.room = needed - 1;
+    ck_assert_int_eq(oqt__pt_import(&pt, &mpo, &err), OQT_ERANGE);
+    ck_assert(pt == NULL);
+    mpo.room = needed;
+    ASSERT_OK(oqt__pt_import(&pt, &mpo, &err), err);
+    ck_assert_int_eq(info_of(pt).general_legs, 1);
+    oqt_pt_destroy(pt);
+    oqt_pt_destroy(whole);
+    arrays_free(&a);
+}
+END_TEST
+
 /* ---- failing allocations ---- */
 
 static oqt_status import_and_destroy(void *ctx)
@@ -994,6 +1021,7 @@ int main(int argc, char **argv)
     tcase_add_test(tc, damaged_files_of_our_own_are_refused_or_the_same);
     tcase_add_test(tc, hostile_files_are_refused);
 #endif
+    tcase_add_test(tc, tensors_take_no_more_than_their_room);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
