@@ -71,9 +71,10 @@ static bool seal(const char *path)
         for (size_t i = 0; i < n; i++)
             hash = (hash ^ data[i]) * 0x100000001b3u;
     }
+    done = !ferror(file);
     rewind(file);
-    done = fprintf(file, "oqtempo table\n%clength %" PRIu64 " hash %016" PRIx64 "\n", 0, length, hash) > 0;
-    done = !ferror(file) && done;
+    done = done &&
+           fprintf(file, "oqtempo table\n%clength %" PRIu64 " hash %016" PRIx64 "\n", 0, length, hash) > 0;
     return fclose(file) == 0 && done;
 }
 
