@@ -3,6 +3,8 @@
  * Everything is written into arrays of the caller, which must not overlap with the inputs: operators and
  * states d x d, superoperators d^2 x d^2 for the row-major vectorization. For d = 2 the first basis vector is
  * "up". The first basis vector of a spin j, d = 2j + 1, has the largest m; that of an oscillator no quanta.
+ * Nothing is kept between calls, so that any thread may call. Cost: that of filling the array, but for a
+ * product of d x d matrices in dissipators and unitaries and a diagonalization in thermal states.
  */
 #ifndef OQT_OPERATORS_H
 #define OQT_OPERATORS_H
@@ -16,14 +18,12 @@ OQT_BEGIN_DECLS
 /**
  * An operator by name.
  *
- * | name                                                    | operator |
- * |---------------------------------------------------------|------------------------------------------------|
- * | identity                                                | 1 | | sigma_x, sigma_y, sigma_z, sigma_plus,
- * sigma_minus      | Pauli matrices, d = 2; sigma_minus: up to down | | create, destroy, number | truncated
- * ladder operators a^+, a; 0 .. d - 1  | | position, momentum                                      | (a +
- * a^+) / sqrt2, -i (a - a^+) / sqrt2        | | spin_x, spin_y, spin_z, spin_plus, spin_minus           |
- * spin j = (d - 1) / 2; spin_z = diag(j .. -j)   | | ket_bra(i,j) | the matrix unit with a one in row i,
- * column j  |
+ * - identity: 1
+ * - sigma_x, sigma_y, sigma_z, sigma_plus, sigma_minus: Pauli matrices, d = 2; sigma_minus takes up to down
+ * - create, destroy, number: truncated ladder operators a^+ and a of an oscillator; 0 .. d - 1
+ * - position, momentum: (a + a^+) / sqrt2 and -i (a - a^+) / sqrt2
+ * - spin_x, spin_y, spin_z, spin_plus, spin_minus: spin j = (d - 1) / 2, spin_z = diag(j .. -j)
+ * - ket_bra(i,j): the matrix unit with a one in row i, column j
  *
  * @param[out] op    d x d, unchanged on failure
  * @return OQT_OK, OQT_EINVAL (unknown name; the message names those that exist) or OQT_ERANGE (another
