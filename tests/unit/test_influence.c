@@ -118,6 +118,55 @@ START_TEST(path_functional_gives_reference_influence_matrices)
 }
 END_TEST
 
+/* The same at a separation of two slots: legs with O- = 0 between feel nothing and act by their O+. */
+START_TEST(path_functional_gives_reference_influence_over_two_slots)
+{
+    const double o[2] = {0.5, -0.5};
+    oqt__legs legs;
+    oqt_bath *bath = NULL;
+    oqt_complex eta[3], near[2], idle[3], both[3];
+    oqt_error err;
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.05, 3, NULL, 0, &err), err);
+    ck_assert_int_eq(oqt__legs_create(&legs, o, 2, NULL), OQT_OK);
+    oqt__path_log(near, &legs, (size_t[]){0, 1}, 2, eta);
+    oqt__path_log(idle, &legs, (size_t[]){0, 0, 1}, 3, eta);
+    oqt__path_log(both, &legs, (size_t[]){1, 0, 1}, 3, eta);
+
+    double complex i_01 = cexp(to_c99(idle[2]) - to_c99(near[1]));
+    double complex i_11 = cexp(to_c99(both[2]) - to_c99(near[1]) - to_c99(both[0]));
+
+    ck_assert_double_eq_tol(creal(i_01), 0.9997288172638, 1e-9);
+    ck_assert_double_eq_tol(cimag(i_01), 0.0232871623949, 1e-9);
+    ck_assert_double_eq_tol(creal(i_11), 0.9817940748962, 1e-9);
+    ck_assert_double_eq_tol(cimag(i_11), 0.0, 1e-12);
+    oqt__legs_release(&legs);
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
+/* OQuPy: I[1,1] = exp(-Re eta) of the oldest slot kept, for a memory of 3 steps of 0.1. */
+START_TEST(ends_of_a_cut_memory_are_those_of_the_reference)
+{
+    static const double added[2] = {0.1, INFINITY};
+    static const double expected[2][3] = {{1.0158001010308, 1.0332458890204, 1.0332458890204},
+                                          {1.0158001010308, 1.0332458890204, 1.0480871052887}};
+    oqt_bath *bath = NULL;
+    oqt_complex eta[6], end[3];
+    oqt_error err;
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err), err);
+    ASSERT_OK(oqt_bath_eta(eta, bath, 0.1, 6, NULL, 0, &err), err);
+    for (size_t i = 0; i < 2; i++) {
+        ASSERT_OK(oqt__memory_ends(end, 3, bath, eta, 3, added[i], 0.1, 1, &err), err);
+        for (size_t m = 0; m < 3; m++)
+            ck_assert_double_eq_tol(exp(-end[m].re), expected[i][m], 1e-9);
+    }
+    oqt_bath_destroy(bath);
+}
+END_TEST
+
 static oqt_status make_legs(void *ctx)
 {
     oqt__legs legs;
@@ -145,6 +194,8 @@ int main(void)
     tcase_add_test(tc, reflected_classes_are_kept_once);
     tcase_add_test(tc, nearly_equal_eigenvalues_are_one);
     tcase_add_test(tc, path_functional_gives_reference_influence_matrices);
+    tcase_add_test(tc, path_functional_gives_reference_influence_over_two_slots);
+    tcase_add_test(tc, ends_of_a_cut_memory_are_those_of_the_reference);
     tcase_add_test(tc, every_allocation_of_legs_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
