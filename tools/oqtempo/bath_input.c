@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const bath_keys[] = {"coupling",       "spectral_density",  "temperature",
-                                        "process_tensor", "correlation_table", NULL};
+/* Those of baths of one system begin at the second. */
+static const char *const bath_keys[] = {
+    "site", "coupling", "spectral_density", "temperature", "process_tensor", "correlation_table", NULL};
 static const char *const forms[] = {"power_law", "drude_lorentz", "lorentzian", "modes", "table", NULL};
 enum { POWER_LAW, DRUDE_LORENTZ, LORENTZIAN, MODES, TABLE };
 
@@ -205,7 +206,7 @@ static int read_correlation(oqt_bath **out, const struct node *map, const char *
 /* ---- one bath ---- */
 
 /* Of the three ways to give a bath exactly one, and the keys that go with it. */
-static int check_bath_keys(const struct node *map)
+static int check_bath_keys(const struct node *map, bool of_chain)
 {
     static const char *const ways[] = {"spectral_density", "process_tensor", "correlation_table"};
     const struct node *found = NULL, *coupling = node_get(map, "coupling");
@@ -213,7 +214,7 @@ static int check_bath_keys(const struct node *map)
     char path[PATH_SIZE];
     int code;
 
-    if ((code = expect_map(map)) || (code = check_keys(map, bath_keys, NULL)))
+    if ((code = expect_map(map)) || (code = check_keys(map, bath_keys + !of_chain, NULL)))
         return code;
     for (size_t i = 0; i < 3; i++) {
         const struct node *node = node_get(map, ways[i]);
@@ -266,24 +267,44 @@ int baths_read_tensors(struct input *in, const char *path)
         return fail_memory();
     in->n_baths = list->n;
     for (size_t i = 0; i < list->n && code == CLI_OK; i++) {
-        code = check_bath_keys(list->child[i]);
+        code = check_bath_keys(list->child[i], in->task == TASK_CHAIN);
         if (code == CLI_OK && node_get(list->child[i], "process_tensor"))
             code = read_tensor(&in->bath[i], list->child[i], path);
     }
     return code;
 }
 
-/* A process tensor from a file fits the system and the time step. */
-static int check_tensor(const struct input *in, size_t i, const struct node *map)
+/* A process tensor from a file fits the system. */
+static int check_tensor(const struct bath_input *bath, size_t d, const struct node *map)
 {
     const struct node *node = node_get(map, "process_tensor");
     oqt_pt_info info;
     char path[PATH_SIZE];
 
-    oqt_pt_get_info(&info, in->bath[i].pt);
-    if (info.dimension != in->d)
+    oqt_pt_get_info(&info, bath->pt);
+    if (info.dimension != d)
         return node_fail(node, "%s has dimension %zu, but the system has %zu", node_path(path, node),
-                         info.dimension, in->d);
+                         info.dimension, d);
+    return CLI_OK;
+}
+
+/* The sites of a chain that have the bath, and their dimension. */
+static int read_bath_sites(size_t *d, struct bath_input *bath, const struct input *in, const struct node *map)
+{
+    const struct node *node = node_get(map, "site");
+    char path[PATH_SIZE];
+    int code;
+
+    if (!node)
+        return missing_key(map, "site", "the number of a site, a list of them, or all");
+    if ((code = places_read(&bath->site, node, in->chain.n)))
+        return code;
+    *d = in->chain.d[bath->site.at[0]];
+    for (size_t i = 1; i < bath->site.n; i++) {
+        if (in->chain.d[bath->site.at[i]] != *d)
+            return node_fail(node, "%s names sites of dimensions %zu and %zu; expected equal ones",
+                             node_path(path, node), *d, in->chain.d[bath->site.at[i]]);
+    }
     return CLI_OK;
 }
 
@@ -294,12 +315,15 @@ int baths_read(struct input *in, const char *path)
 
     for (size_t i = 0; i < in->n_baths && code == CLI_OK; i++) {
         struct bath_input *bath = &in->bath[i];
+        size_t d = in->d;
 
+        if (in->task == TASK_CHAIN && (code = read_bath_sites(&d, bath, in, list->child[i])))
+            break;
         if (bath->pt) {
-            code = check_tensor(in, i, list->child[i]);
+            code = check_tensor(bath, d, list->child[i]);
             continue;
         }
-        code = operator_read_hermitian(&bath->coupling, node_get(list->child[i], "coupling"), in->d);
+        code = operator_read_hermitian(&bath->coupling, node_get(list->child[i], "coupling"), d);
         if (code)
             break;
         phase_start(&in->bath_phase);
@@ -317,6 +341,7 @@ void baths_release(struct input *in)
         oqt_bath_destroy(in->bath[i].bath);
         oqt_pt_destroy(in->bath[i].pt);
         matrix_release(&in->bath[i].coupling);
+        places_release(&in->bath[i].site);
     }
     free(in->bath);
     in->bath = NULL;

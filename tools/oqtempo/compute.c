@@ -12,7 +12,7 @@
 
 /* ---- process tensors ---- */
 
-static int library_fail(const char *what, const oqt_error *err, struct progress *progress)
+int compute_fail(const char *what, const oqt_error *err, struct progress *progress)
 {
     progress_clear(progress);
     if (err->code == OQT_ECANCELED && interrupted())
@@ -60,14 +60,16 @@ static int build(oqt_pt **out, const struct input *in, size_t i, int n_threads, 
 
     tensor_options(&options, in, n_threads, progress);
     progress_phase(progress, NULL, 0);
-    if (oqt_pt_create(out, bath->bath, in->d, bath->coupling.element, in->step, &options, &err) != OQT_OK) {
+    if (oqt_pt_create(out, bath->bath, bath->coupling.d, bath->coupling.element, in->step, &options, &err) !=
+        OQT_OK) {
         snprintf(what, sizeof what, "process tensor of baths.%zu", i);
-        return library_fail(what, &err, progress);
+        return compute_fail(what, &err, progress);
     }
     return CLI_OK;
 }
 
-static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i)
+/* `method` is the path of the section that tells how it was built. */
+static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i, const char *method)
 {
     oqt_pt_info info;
 
@@ -76,13 +78,13 @@ static void check_tensor(struct facts *warnings, const oqt_pt *pt, size_t i)
         facts_add(
             warnings, "warning",
             "the process tensor of baths.%zu has an estimated path error of %.2g; results may be off by as "
-            "much. A smaller method.tolerance, or method.accuracy in its place, may help",
-            i, info.path_error);
+            "much. A smaller %s.tolerance, or %s.accuracy in its place, may help",
+            i, info.path_error, method, method);
     if (!(info.cutoff_error <= LARGE_PATH_ERROR))
         facts_add(warnings, "warning",
                   "the memory of baths.%zu is cut after %zu steps, at an estimated error of %.2g; a larger "
-                  "method.memory_steps, or method.added_correlation_time, may help",
-                  i, info.memory_steps, info.cutoff_error);
+                  "%s.memory_steps, or %s.added_correlation_time, may help",
+                  i, info.memory_steps, info.cutoff_error, method, method);
     if (info.state_limit_hit)
         facts_add(warnings, "warning",
                   "the process tensor of baths.%zu was cut at the limit of states, above its tolerance", i);
@@ -103,7 +105,8 @@ static int build_all(struct result *out, const struct input *in, int n_threads, 
             code = build(&out->built[i], in, i, n_threads, progress);
         out->tensor[i] = in->bath[i].pt ? in->bath[i].pt : out->built[i];
         if (code == CLI_OK)
-            check_tensor(&out->warnings, out->tensor[i], i);
+            check_tensor(&out->warnings, out->tensor[i], i,
+                         in->task == TASK_CHAIN ? "method.process_tensor" : "method");
     }
     phase_stop(&out->process_tensor);
     return code;
@@ -138,23 +141,6 @@ static int add_columns(struct table *table, const struct input *in, size_t n_row
     return code;
 }
 
-/* Tr(O rho). */
-static oqt_complex expectation(const struct matrix *op, const oqt_complex *rho)
-{
-    size_t d = op->d;
-    oqt_complex sum = {0.0, 0.0};
-
-    for (size_t i = 0; i < d; i++) {
-        for (size_t j = 0; j < d; j++) {
-            oqt_complex o = op->element[i * d + j], r = rho[j * d + i];
-
-            sum.re += o.re * r.re - o.im * r.im;
-            sum.im += o.re * r.im + o.im * r.re;
-        }
-    }
-    return sum;
-}
-
 static void fill_row(struct table *table, const struct input *in, size_t row, double t,
                      const oqt_complex *rho)
 {
@@ -163,7 +149,7 @@ static void fill_row(struct table *table, const struct input *in, size_t row, do
     (column++)->value[row] = t;
     for (size_t i = 0; i < in->n_observables; i++) {
         const struct observable *o = &in->observable[i];
-        oqt_complex value = expectation(&o->op, rho);
+        oqt_complex value = matrix_expectation(&o->op, rho);
 
         (column++)->value[row] = value.re;
         if (!o->hermitian || !in->hermitian)
@@ -212,7 +198,7 @@ static int take_steps(struct table *table, const struct input *in, const struct 
         progress->span = (double)n / (double)in->n_steps;
         err = (oqt_error){OQT_ECANCELED, ""};
         if (interrupted() || record(rho, engine, n, &err) != OQT_OK)
-            return library_fail("dynamics", &err, progress);
+            return compute_fail("dynamics", &err, progress);
         if (done == 0) /* a control may have changed the initial state */
             fill_row(table, in, 0, in->start, rho);
         for (uint64_t k = 1; k <= n; k++) {
@@ -259,7 +245,7 @@ static int run_tensors(struct result *out, const struct input *in, oqt_complex *
     dynamics_options(&options, in, n_threads, progress);
     if (oqt_dynamics_create(&engine.dynamics, out->n_tensors, out->tensor, 1, &system, in->initial.element,
                             &options, &err) != OQT_OK)
-        return library_fail("dynamics", &err, progress);
+        return compute_fail("dynamics", &err, progress);
     code = take_steps(&out->table, in, &engine, rho, piece, progress);
     oqt_dynamics_get_stats(&out->stats, engine.dynamics);
     out->has_run = code == CLI_OK;
@@ -311,7 +297,7 @@ static int run_tempo(struct result *out, const struct input *in, oqt_complex *rh
     options.progress = (oqt_progress){progress_report, progress};
     if (code == CLI_OK && oqt_tempo_create(&engine.tempo, in->n_baths, baths, couplings, in->system,
                                            in->initial.element, in->step, &options, &err) != OQT_OK)
-        code = library_fail("dynamics", &err, progress);
+        code = compute_fail("dynamics", &err, progress);
     if (code == CLI_OK) {
         code = take_steps(&out->table, in, &engine, rho, piece, progress);
         oqt_tempo_get_stats(&out->tempo, engine.tempo);
@@ -382,7 +368,7 @@ static int find_steady_state(struct result *out, const struct input *in, int n_t
     phase_start(&out->dynamics);
     if (oqt_steady_state(rho, &out->steady, out->n_tensors, out->tensor, n, systems, &options, &err) !=
         OQT_OK) {
-        code = library_fail("steady-state", &err, progress);
+        code = compute_fail("steady-state", &err, progress);
     } else {
         for (size_t i = 0; i < n; i++)
             fill_row(&out->table, in, i, n > 1 ? in->start + (double)i * in->step : (double)INFINITY,
@@ -406,6 +392,8 @@ int compute(struct result *out, const struct input *in, int n_threads, struct pr
         code = run_dynamics(&result, in, n_threads, progress);
     } else if (code == CLI_OK && in->task == TASK_STEADY_STATE) {
         code = find_steady_state(&result, in, n_threads, progress);
+    } else if (code == CLI_OK && in->task == TASK_CHAIN) {
+        code = run_chain(&result, in, n_threads, progress);
     }
     progress_clear(progress);
     if (code == CLI_OK && result.warnings.failed)
@@ -509,6 +497,11 @@ void result_facts(struct facts *out, const struct result *result)
         facts_add(out, "run.steps", "%zu", result->steady.n_steps);
         facts_add(out, "run.residual", "%.3g", result->steady.residual);
         facts_add(out, "run.error", "%.3g", result->steady.error);
+    }
+    if (result->has_chain) {
+        facts_add(out, "run.bond_dimension", "%zu", result->chain.bond_dimension);
+        facts_add(out, "run.discarded_weight", "%.3g", result->chain.discarded_weight);
+        facts_add(out, "run.trace_drift", "%.3g", result->chain.trace_drift);
     }
     for (size_t i = 0; i < result->warnings.n; i++) {
         snprintf(prefix, sizeof prefix, "warnings.%zu", i);

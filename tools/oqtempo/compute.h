@@ -16,16 +16,23 @@ struct result {
     oqt_tempo_stats tempo;
     bool has_steady; /* the steady state was found */
     oqt_steady_stats steady;
+    bool has_chain; /* the chain was run */
+    oqt_tebd_stats chain;
     struct table table;
     struct phase process_tensor, dynamics;
     struct facts warnings;
 };
 
-/** Build the process tensors, then compute the dynamics or the steady state if that is the task. Warnings go
- * to stderr as well.
- */
+/** Build the process tensors, then compute the dynamics, the steady state or the chain if that is the task.
+ *  Warnings go to stderr as well. */
 int compute(struct result *out, const struct input *in, int n_threads, struct progress *progress);
 void result_release(struct result *result);
+
+/** The chain of the input, once its process tensors are there. */
+int run_chain(struct result *out, const struct input *in, int n_threads, struct progress *progress);
+
+/** Say what failed in the library, or that a signal came; returns the exit code. */
+int compute_fail(const char *what, const oqt_error *err, struct progress *progress);
 
 /** The baths and couplings of an input as the library takes them; to be freed by the caller, also on failure.
  */

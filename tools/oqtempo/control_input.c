@@ -36,8 +36,9 @@ static int read_superoperator(oqt_complex *out, const struct node *node, size_t 
     return CLI_OK;
 }
 
-static int read_kraus(oqt_complex *out, const struct node *list, size_t d)
+static int read_kraus(oqt_complex *out, const struct node *list, struct space space)
 {
+    size_t d = space_dimension(space);
     struct matrix op = {0};
     oqt_complex *kraus;
     int code = expect_list(list, "a list of operators");
@@ -50,7 +51,7 @@ static int read_kraus(oqt_complex *out, const struct node *list, size_t d)
     if (!kraus)
         return fail_memory();
     for (size_t k = 0; k < list->n && code == CLI_OK; k++) {
-        code = operator_read(&op, list->child[k], d);
+        code = space_operator_read(&op, list->child[k], space);
         for (size_t i = 0; code == CLI_OK && i < d * d; i++)
             kraus[k * d * d + i] = op.element[i];
         matrix_release(&op);
@@ -61,16 +62,16 @@ static int read_kraus(oqt_complex *out, const struct node *list, size_t d)
     return code;
 }
 
-static int read_unitary(oqt_complex *out, const struct node *node, size_t d)
+static int read_unitary(oqt_complex *out, const struct node *node, struct space space)
 {
     struct matrix op = {0};
     char path[PATH_SIZE];
     oqt_error err;
-    int code = operator_read(&op, node, d);
+    int code = space_operator_read(&op, node, space);
 
     if (code)
         return code;
-    if (oqt_super_unitary(out, d, op.element, &err) != OQT_OK) {
+    if (oqt_super_unitary(out, op.d, op.element, &err) != OQT_OK) {
         node_fail(node, "%s: %s", node_path(path, node), err.text);
         code = exit_code_of(err.code);
     }
@@ -118,21 +119,25 @@ static bool keeps_hermitian(const oqt_complex *s, size_t d)
     return off <= 1e-10 * largest;
 }
 
-static int read_operation(oqt_complex *out, struct input *in, const struct node *map)
+static int read_operation(oqt_complex *out, struct input *in, struct space space, const struct node *map)
 {
     const struct node *node;
+    size_t d = space_dimension(space);
     size_t way = UNITARY;
     int code = find_way(&node, &way, map);
 
     if (code)
         return code;
     if (way == UNITARY)
-        return read_unitary(out, node, in->d);
+        return read_unitary(out, node, space);
     if (way == KRAUS)
-        return read_kraus(out, node, in->d);
-    code = read_superoperator(out, node, in->d);
-    in->hermitian = in->hermitian && (code || keeps_hermitian(out, in->d));
-    return code;
+        return read_kraus(out, node, space);
+    if ((code = read_superoperator(out, node, d)))
+        return code;
+    in->hermitian = in->hermitian && keeps_hermitian(out, d);
+    if (in->task == TASK_CHAIN && !in->hermitian)
+        return node_fail(node, "the superoperator does not keep matrices Hermitian, which a chain needs");
+    return CLI_OK;
 }
 
 /* ---- places ---- */
@@ -171,24 +176,26 @@ static int read_place(struct place *out, struct input *in, struct node *map)
     return code;
 }
 
-static int add_control(struct input *in, struct node *map)
+/* One element of the list, for one system, site or bond. */
+static int add_control(oqt_control **control, struct input *in, struct space space, struct node *map)
 {
-    static const char *const keys[] = {"step", "time", "when", "unitary", "kraus", "superoperator", NULL};
+    size_t d = space_dimension(space);
     struct place place = {0};
     oqt_complex *superop;
     oqt_error err;
     oqt_status st;
     int code;
 
-    if ((code = expect_map(map)) || (code = check_keys(map, keys, NULL)) ||
-        (code = read_place(&place, in, map)))
+    if ((code = read_place(&place, in, map)))
         return code;
-    superop = calloc(in->d * in->d * in->d * in->d, sizeof *superop);
+    superop = calloc(d * d * d * d, sizeof *superop);
     if (!superop)
         return fail_memory();
-    if ((code = read_operation(superop, in, map)) == CLI_OK) {
-        st = place.by_time ? oqt_control_add_at(in->control, place.time, place.when, superop, &err)
-                           : oqt_control_add(in->control, place.step, place.when, superop, &err);
+    if ((code = read_operation(superop, in, space, map)) == CLI_OK) {
+        st = *control ? OQT_OK : oqt_control_create(control, d, &err);
+        if (st == OQT_OK)
+            st = place.by_time ? oqt_control_add_at(*control, place.time, place.when, superop, &err)
+                               : oqt_control_add(*control, place.step, place.when, superop, &err);
         if (st != OQT_OK) {
             node_fail(map, "%s", err.text);
             code = exit_code_of(st);
@@ -198,10 +205,54 @@ static int add_control(struct input *in, struct node *map)
     return code;
 }
 
+/* The sites or bonds of a chain that a control acts on. */
+static int add_to_chain(struct input *in, struct node *map)
+{
+    const struct node *site = node_get(map, "site"), *bond = node_get(map, "bond");
+    struct chain_input *chain = &in->chain;
+    char path[PATH_SIZE];
+    struct places places;
+    int code;
+
+    if (site && bond)
+        return key_fail(bond, "%s has a site and a bond; expected one of them", node_path(path, map));
+    if (!site && !bond)
+        return missing_key(map, "site", "the number of a site, a list of them, or all; or a bond");
+    if ((code = places_read(&places, site ? site : bond, chain->n - (bond != NULL))))
+        return code;
+    for (size_t i = 0; i < places.n && code == CLI_OK; i++) {
+        size_t at = places.at[i];
+
+        code = add_control((bond ? chain->bond_control : chain->site_control) + at, in,
+                           chain_space(chain, bond != NULL, at), map);
+    }
+    places_release(&places);
+    return code;
+}
+
+static int read_control(struct input *in, struct node *map)
+{
+    /* Those of one system begin at the third. */
+    static const char *const keys[] = {"site",    "bond",  "step",          "time", "when",
+                                       "unitary", "kraus", "superoperator", NULL};
+    bool of_chain = in->task == TASK_CHAIN;
+    int code;
+
+    if ((code = expect_map(map)) || (code = check_keys(map, keys + (of_chain ? 0 : 2), NULL)))
+        return code;
+    return of_chain ? add_to_chain(in, map) : add_control(&in->control, in, (struct space){in->d, 0}, map);
+}
+
+static int create_places(struct chain_input *chain)
+{
+    chain->site_control = calloc(chain->n, sizeof *chain->site_control);
+    chain->bond_control = calloc(chain->n, sizeof *chain->bond_control);
+    return chain->site_control && chain->bond_control ? CLI_OK : fail_memory();
+}
+
 int controls_read(struct input *in)
 {
     struct node *list = node_get(in->tree.root, "controls");
-    oqt_error err;
     int code;
 
     if (!list)
@@ -212,11 +263,9 @@ int controls_read(struct input *in)
         return CLI_OK;
     if (in->task == TASK_STEADY_STATE)
         return key_fail(list, "controls are of the task dynamics only");
-    if (oqt_control_create(&in->control, in->d, &err) != OQT_OK) {
-        node_fail(list, "controls: %s", err.text);
-        return exit_code_of(err.code);
-    }
+    if (in->task == TASK_CHAIN && (code = create_places(&in->chain)))
+        return code;
     for (size_t i = 0; i < list->n && code == CLI_OK; i++)
-        code = add_control(in, list->child[i]);
+        code = read_control(in, list->child[i]);
     return code;
 }

@@ -38,6 +38,8 @@ static int library_fail(const struct guess_options *o, const oqt_error *err)
 
 static int check_input(const struct guess_options *o, const struct input *in)
 {
+    if (in->task == TASK_CHAIN)
+        return fail_at(CLI_INPUT, o->file, 0, 0, "guess is for runs of one system; the task is chain");
     if (in->n_steps == 0)
         return fail_at(CLI_INPUT, o->file, 0, 0,
                        "guess needs the length of a run; expected time.steps and the task dynamics");

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"task",   "system",   "initial_state", "baths",  "time",
-                                       "method", "controls", "observables",   "output", NULL};
-static const char *const planned_top_keys[] = {"chain", NULL};
-const char *const task_names[] = {"dynamics", "process-tensor", "steady-state", NULL};
-static const char *const planned_tasks[] = {
-    "correlations", "mean-field", "thermal-state", "gradient", "bath-dynamics", "chain", NULL};
+static const char *const top_keys[] = {"task",   "system",   "chain",       "initial_state", "baths", "time",
+                                       "method", "controls", "observables", "output",        NULL};
+const char *const task_names[] = {"dynamics", "process-tensor", "steady-state", "chain", NULL};
+static const char *const planned_tasks[] = {"correlations", "mean-field",    "thermal-state",
+                                            "gradient",     "bath-dynamics", NULL};
 
 /* ---- initial state ---- */
 
@@ -109,7 +108,7 @@ static int read_time(struct input *in)
         (code = get_number(&in->start, &in->tree, time, "start", ANY_NUMBER, "0")) ||
         (code = get_number(&in->step, &in->tree, time, "step", POSITIVE, step > 0.0 ? text : NULL)))
         return code;
-    if (in->task == TASK_DYNAMICS || node_get(time, "steps"))
+    if (in->task == TASK_DYNAMICS || in->task == TASK_CHAIN || node_get(time, "steps"))
         code = get_integer(&in->n_steps, &in->tree, time, "steps", 1, most, NULL);
     if (in->task == TASK_STEADY_STATE)
         in->n_steps = 0;
@@ -158,13 +157,14 @@ static int read_memory(struct input *in, struct node *map)
     static const char *const keys[] = {"memory_steps", "added_correlation_time"};
     const struct node *added = node_get(map, "added_correlation_time");
     bool finite = in->method == METHOD_PT_TEMPO || in->method == METHOD_TEMPO;
+    char path[PATH_SIZE];
     uint64_t steps = 0;
     int code = finite ? check_finite(in, map) : CLI_OK;
 
     for (size_t i = 0; i < 2 && !finite; i++) {
         if (node_get(map, keys[i]))
-            return node_fail(node_get(map, keys[i]), "method.%s is of the methods pt-tempo and tempo only",
-                             keys[i]);
+            return node_fail(node_get(map, keys[i]), "%s is of the methods pt-tempo and tempo only",
+                             node_path(path, node_get(map, keys[i])));
     }
     if (code == CLI_OK && node_get(map, "memory_steps")) {
         code = get_integer(&steps, &in->tree, map, "memory_steps", in->method == METHOD_TEMPO ? 0 : 1,
@@ -186,12 +186,14 @@ static int read_memory(struct input *in, struct node *map)
 static int choose_tolerance(const struct node **accuracy, struct node *map)
 {
     struct node *wanted = node_get(map, "accuracy"), *tolerance = node_get(map, "tolerance");
+    char path[PATH_SIZE];
 
     *accuracy = wanted;
     if (!wanted || !tolerance)
         return CLI_OK;
     if (node_is_set(wanted) == node_is_set(tolerance))
-        return node_fail(wanted, "method has a tolerance and an accuracy; expected one of them");
+        return node_fail(wanted, "%s has a tolerance and an accuracy; expected one of them",
+                         node_path(path, map));
     if (node_is_set(wanted)) {
         node_remove(map, tolerance);
     } else {
@@ -201,25 +203,26 @@ static int choose_tolerance(const struct node **accuracy, struct node *map)
     return CLI_OK;
 }
 
-static int read_method(struct input *in)
+static int read_max_bond(size_t *out, struct input *in, struct node *map)
 {
-    static const char *const keys[] = {"name",        "tolerance", "accuracy",     "path_rate",
-                                       "max_bond",    "splitting", "memory_steps", "added_correlation_time",
-                                       "propagation", NULL};
-    static const char *const names[] = {"auto", "uniform", "pt-tempo", "tempo", NULL};
-    static const enum method methods[] = {METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO, METHOD_TEMPO};
-    static const char *const splittings[] = {"symmetric", "list", NULL};
-    static const char *const propagations[] = {"magnus", "average", "midpoint", NULL};
-    static const oqt_propagation hows[] = {OQT_PROPAGATE_MAGNUS, OQT_PROPAGATE_AVERAGE,
-                                           OQT_PROPAGATE_MIDPOINT};
-    struct node *map;
-    const struct node *accuracy;
-    size_t name, splitting = 0, propagation = 0;
     uint64_t max_bond = 0;
-    int code;
+    int code = CLI_OK;
 
-    if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
-        (code = get_choice(&name, &in->tree, map, "name", names, NULL, "auto")))
+    if (node_get(map, "max_bond"))
+        code = get_integer(&max_bond, &in->tree, map, "max_bond", 1, 1000000, NULL);
+    *out = (size_t)max_bond;
+    return code;
+}
+
+/* How process tensors are made. */
+static int read_tensor_method(struct input *in, struct node *map, const char *const *names)
+{
+    static const enum method methods[] = {METHOD_AUTO, METHOD_UNIFORM, METHOD_PT_TEMPO, METHOD_TEMPO};
+    const struct node *accuracy;
+    size_t name;
+    int code = get_choice(&name, &in->tree, map, "name", names, NULL, "auto");
+
+    if (code)
         return code;
     if ((code = choose_tolerance(&accuracy, map)))
         return code;
@@ -231,19 +234,65 @@ static int read_method(struct input *in)
         return code;
     if (node_get(map, "path_rate"))
         code = get_number(&in->path_rate, &in->tree, map, "path_rate", POSITIVE, NULL);
-    if (code == CLI_OK && node_get(map, "max_bond"))
-        code = get_integer(&max_bond, &in->tree, map, "max_bond", 1, 1000000, NULL);
-    if (code == CLI_OK && (in->n_baths > 1 || node_get(map, "splitting")))
+    if (code == CLI_OK)
+        code = read_max_bond(&in->max_bond, in, map);
+    if (code)
+        return code;
+    in->method = methods[name];
+    return read_memory(in, map);
+}
+
+static int read_method(struct input *in)
+{
+    static const char *const keys[] = {"name",        "tolerance", "accuracy",     "path_rate",
+                                       "max_bond",    "splitting", "memory_steps", "added_correlation_time",
+                                       "propagation", NULL};
+    static const char *const names[] = {"auto", "uniform", "pt-tempo", "tempo", NULL};
+    static const char *const splittings[] = {"symmetric", "list", NULL};
+    static const char *const propagations[] = {"magnus", "average", "midpoint", NULL};
+    static const oqt_propagation hows[] = {OQT_PROPAGATE_MAGNUS, OQT_PROPAGATE_AVERAGE,
+                                           OQT_PROPAGATE_MIDPOINT};
+    struct node *map;
+    size_t splitting = 0, propagation = 0;
+    int code;
+
+    if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
+        (code = read_tensor_method(in, map, names)))
+        return code;
+    if (in->n_baths > 1 || node_get(map, "splitting"))
         code = get_choice(&splitting, &in->tree, map, "splitting", splittings, NULL, "symmetric");
     if (code == CLI_OK && (in->n_shapes > 0 || node_get(map, "propagation")))
         code = get_choice(&propagation, &in->tree, map, "propagation", propagations, NULL, "magnus");
     if (code)
         return code;
     in->propagation = hows[propagation];
-    in->method = methods[name];
-    in->max_bond = (size_t)max_bond;
     in->splitting = splitting == 0 ? OQT_SPLIT_SYMMETRIC : OQT_SPLIT_LIST;
-    return read_memory(in, map);
+    return CLI_OK;
+}
+
+/* Of the chain, and of its process tensors in a mapping of their own. */
+static int read_chain_method(struct input *in)
+{
+    static const char *const keys[] = {"order", "tolerance", "max_bond", "process_tensor", NULL};
+    static const char *const tensor_keys[] = {
+        "name", "tolerance", "accuracy", "path_rate", "max_bond", "memory_steps", "added_correlation_time",
+        NULL};
+    static const char *const names[] = {"auto", "uniform", "pt-tempo", NULL};
+    struct node *map, *tensor;
+    uint64_t order;
+    int code;
+
+    if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
+        (code = get_integer(&order, &in->tree, map, "order", 1, 4, "2")) ||
+        (code = get_number(&in->chain.tolerance, &in->tree, map, "tolerance", BETWEEN_0_AND_1, "1e-06")) ||
+        (code = read_max_bond(&in->chain.max_bond, in, map)) ||
+        (code = get_map(&tensor, &in->tree, map, "process_tensor", true)) ||
+        (code = check_keys(tensor, tensor_keys, NULL)))
+        return code;
+    if (order == 3)
+        return node_fail(node_get(map, "order"), "method.order is 3; expected 1, 2 or 4");
+    in->chain.order = (int)order;
+    return read_tensor_method(in, tensor, names);
 }
 
 /* ---- observables and output ---- */
@@ -261,7 +310,7 @@ static bool names_clash(const char *a, const char *b)
 }
 
 /* Names become columns of tables, titles of plots and data sets of HDF5 files. */
-static int check_name(const struct input *in, const struct node *node, const char *name)
+int check_observable_name(const struct node *node, const char *name)
 {
     char text[QUOTED_SIZE];
     size_t length = strlen(name);
@@ -277,13 +326,21 @@ static int check_name(const struct input *in, const struct node *node, const cha
     if (name[0] == '#' || name[0] == ' ' || name[length - 1] == ' ' || strcmp(name, "t") == 0 ||
         strcmp(name, ".") == 0 || (strncmp(name, "rho_", 4) == 0 && strchr("0123456789", name[4])))
         return node_fail(node, "%s cannot be the name of an observable", quote(text, name));
+    return CLI_OK;
+}
+
+int add_observable(struct input *in, const struct node *node)
+{
+    const char *name = in->observable[in->n_observables].name;
+
     for (size_t i = 0; i < in->n_observables; i++) {
-        char other[QUOTED_SIZE];
+        char text[QUOTED_SIZE], other[QUOTED_SIZE];
 
         if (names_clash(in->observable[i].name, name))
             return node_fail(node, "observables %s and %s would share a column; expected distinct names",
                              quote(other, in->observable[i].name), quote(text, name));
     }
+    in->n_observables++;
     return CLI_OK;
 }
 
@@ -310,11 +367,12 @@ static int read_observable(struct input *in, const struct node *node)
     } else {
         out->name = node->text;
     }
-    if ((code = check_name(in, name, out->name)) || (code = operator_read(&out->op, op, in->d)))
+    if ((code = check_observable_name(name, out->name)) || (code = operator_read(&out->op, op, in->d)))
         return code;
     out->hermitian = matrix_is_hermitian(&out->op, &i, &j);
-    in->n_observables++;
-    return CLI_OK;
+    if ((code = add_observable(in, name)))
+        matrix_release(&out->op);
+    return code;
 }
 
 static int read_observables(struct input *in)
@@ -326,6 +384,8 @@ static int read_observables(struct input *in)
         return CLI_OK;
     if ((code = expect_list(list, "a list of observables")))
         return code;
+    if (in->task == TASK_CHAIN)
+        return chain_read_observables(in, list);
     in->observable = calloc(list->n + 1, sizeof *in->observable);
     if (!in->observable)
         return fail_memory();
@@ -337,13 +397,18 @@ static int read_observables(struct input *in)
 /* Without observables the states are what is left to write. */
 static int read_output(struct input *in)
 {
-    static const char *const keys[] = {"states", NULL};
+    /* Those of one system begin at the second. */
+    static const char *const keys[] = {"bonds", "states", NULL};
+    bool of_chain = in->task == TASK_CHAIN;
     struct node *map;
     int code;
 
     if (in->task == TASK_PROCESS_TENSOR && !node_get(in->tree.root, "output"))
         return CLI_OK;
-    if ((code = get_section(&map, &in->tree, "output", true)) || (code = check_keys(map, keys, NULL)))
+    if ((code = get_section(&map, &in->tree, "output", true)) ||
+        (code = check_keys(map, keys + !of_chain, NULL)))
+        return code;
+    if (of_chain && (code = get_bool(&in->chain.bonds, &in->tree, map, "bonds", "false")))
         return code;
     return get_bool(&in->states, &in->tree, map, "states", in->n_observables ? "false" : "true");
 }
@@ -357,8 +422,14 @@ static int check_task(struct input *in, bool build)
 
     if (code)
         return code;
-    in->task = build ? TASK_PROCESS_TENSOR : (enum task)task;
-    return check_keys(in->tree.root, top_keys, planned_top_keys);
+    in->task = (enum task)task;
+    if (build && in->task == TASK_CHAIN)
+        return node_fail(node_get(in->tree.root, "task"),
+                         "the task is chain; expected an input of one system to build a process tensor of");
+    if (in->task != TASK_CHAIN && node_get(in->tree.root, "chain"))
+        return key_fail(node_get(in->tree.root, "chain"), "chain is of the task chain only");
+    in->task = build ? TASK_PROCESS_TENSOR : in->task;
+    return check_keys(in->tree.root, top_keys, NULL);
 }
 
 /* A process tensor is built of exactly one bath. */
@@ -386,10 +457,12 @@ int input_read(struct input *out, const char *path, const char *const *set, size
     for (size_t i = 0; i < n_set && code == CLI_OK; i++)
         code = tree_set(&in.tree, set[i]);
     if (code || (code = check_task(&in, build)) || (code = baths_read_tensors(&in, path)) ||
-        (code = check_bath_count(&in)) || (code = system_read(&in, path)) ||
-        (code = read_initial_state(&in)) || (code = baths_read(&in, path)) || (code = read_time(&in)) ||
-        (code = controls_read(&in)) || (code = read_method(&in)) || (code = read_observables(&in)) ||
-        (code = read_output(&in))) {
+        (code = check_bath_count(&in)) ||
+        (code = (in.task == TASK_CHAIN ? chain_read : system_read)(&in, path)) ||
+        (code = (in.task == TASK_CHAIN ? chain_read_states : read_initial_state)(&in)) ||
+        (code = baths_read(&in, path)) || (code = read_time(&in)) || (code = controls_read(&in)) ||
+        (code = (in.task == TASK_CHAIN ? read_chain_method : read_method)(&in)) ||
+        (code = read_observables(&in)) || (code = read_output(&in))) {
         input_release(&in);
         return code;
     }
@@ -399,12 +472,15 @@ int input_read(struct input *out, const char *path, const char *const *set, size
 
 void input_release(struct input *in)
 {
-    for (size_t i = 0; i < in->n_observables; i++)
+    for (size_t i = 0; i < in->n_observables; i++) {
         matrix_release(&in->observable[i].op);
+        free(in->observable[i].column);
+    }
     free(in->observable);
     baths_release(in);
     matrix_release(&in->initial);
     system_release(in);
+    chain_release(&in->chain);
     oqt_control_destroy(in->control);
     tree_release(&in->tree);
     *in = (struct input){0};

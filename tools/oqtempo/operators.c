@@ -144,15 +144,15 @@ int operator_read(struct matrix *out, const struct node *node, size_t d)
     return code;
 }
 
-int operator_read_hermitian(struct matrix *out, const struct node *node, size_t d)
+/* What was read from a node, if that gave CLI_OK, into *out if it is Hermitian. */
+static int keep_hermitian(struct matrix *out, struct matrix *matrix, const struct node *node, int code)
 {
-    struct matrix matrix = {0};
-    size_t i, j;
-    int code = operator_read(&matrix, node, d);
+    size_t d = matrix->d, i, j;
 
-    if (code == CLI_OK && !matrix_is_hermitian(&matrix, &i, &j)) {
-        const struct node *at = node->kind == NODE_LIST ? node->child[i]->child[j] : node;
-        oqt_complex x = matrix.element[i * d + j], y = matrix.element[j * d + i];
+    if (code == CLI_OK && !matrix_is_hermitian(matrix, &i, &j)) {
+        bool rows = node->kind == NODE_LIST && list_depth(node) == 2 && node->n == d;
+        const struct node *at = rows && node->child[i]->n == d ? node->child[i]->child[j] : node;
+        oqt_complex x = matrix->element[i * d + j], y = matrix->element[j * d + i];
         char path[PATH_SIZE];
 
         node_path(path, node);
@@ -167,11 +167,130 @@ int operator_read_hermitian(struct matrix *out, const struct node *node, size_t 
         }
     }
     if (code) {
+        matrix_release(matrix);
+    } else {
+        *out = *matrix;
+    }
+    return code;
+}
+
+int operator_read_hermitian(struct matrix *out, const struct node *node, size_t d)
+{
+    struct matrix matrix = {0};
+    int code = operator_read(&matrix, node, d);
+
+    return keep_hermitian(out, &matrix, node, code);
+}
+
+int state_read_hermitian(struct matrix *out, const struct node *node, size_t d)
+{
+    struct matrix matrix = {0};
+    int code = state_read(&matrix, node, d);
+
+    return keep_hermitian(out, &matrix, node, code);
+}
+
+oqt_complex matrix_expectation(const struct matrix *op, const oqt_complex *rho)
+{
+    size_t d = op->d;
+    oqt_complex sum = {0.0, 0.0};
+
+    for (size_t i = 0; i < d; i++) {
+        for (size_t j = 0; j < d; j++) {
+            oqt_complex o = op->element[i * d + j], r = rho[j * d + i];
+
+            sum.re += o.re * r.re - o.im * r.im;
+            sum.im += o.re * r.im + o.im * r.re;
+        }
+    }
+    return sum;
+}
+
+/* ---- two sites ---- */
+
+size_t space_dimension(struct space space)
+{
+    return space.right ? space.left * space.right : space.left;
+}
+
+size_t list_depth(const struct node *node)
+{
+    size_t depth = 0;
+
+    for (; node->kind == NODE_LIST && node->n > 0; node = node->child[0])
+        depth++;
+    return depth;
+}
+
+/* sum += left (x) right. */
+static int add_product(struct matrix *sum, const struct node *pair, struct space space)
+{
+    struct matrix left = {0}, right = {0};
+    char path[PATH_SIZE], found[QUOTED_SIZE];
+    int code;
+
+    if (pair->kind != NODE_LIST || pair->n != 2)
+        return node_fail(pair, "%s is %s; expected two operators, [left, right]", node_path(path, pair),
+                         pair->kind == NODE_LIST ? "a list of another length" : describe(found, pair));
+    if ((code = operator_read(&left, pair->child[0], space.left)) == CLI_OK)
+        code = operator_read(&right, pair->child[1], space.right);
+    for (size_t i = 0; code == CLI_OK && i < sum->d * sum->d; i++) {
+        size_t row = i / sum->d, column = i % sum->d, n = space.right;
+        oqt_complex a = left.element[row / n * space.left + column / n];
+        oqt_complex b = right.element[row % n * n + column % n];
+
+        sum->element[i].re += a.re * b.re - a.im * b.im;
+        sum->element[i].im += a.re * b.im + a.im * b.re;
+    }
+    matrix_release(&left);
+    matrix_release(&right);
+    return code;
+}
+
+/* The left operator of a term is no list, or a list of rows, so that the depth tells a term from a list of
+ * terms; a matrix has at least four rows, a term two elements. */
+static int read_joint(struct matrix *out, const struct node *node, struct space space)
+{
+    size_t depth = list_depth(node);
+    char path[PATH_SIZE], found[QUOTED_SIZE];
+    int code = CLI_OK;
+
+    if (depth == 0 || depth > 4)
+        return node_fail(node, "%s is %s; expected [left, right], a list of such terms, or a matrix",
+                         node_path(path, node),
+                         depth > 4 ? "a list of something else" : describe(found, node));
+    if (depth % 2 == 1)
+        return add_product(out, node, space);
+    if (depth == 2 && node->child[0]->n != 2)
+        return read_rows(out, node, "operator");
+    for (size_t i = 0; i < node->n && code == CLI_OK; i++)
+        code = add_product(out, node->child[i], space);
+    return code;
+}
+
+int space_operator_read(struct matrix *out, const struct node *node, struct space space)
+{
+    struct matrix matrix;
+    int code;
+
+    if (!space.right)
+        return operator_read(out, node, space.left);
+    if ((code = matrix_create(&matrix, space_dimension(space))))
+        return code;
+    if ((code = read_joint(&matrix, node, space))) {
         matrix_release(&matrix);
     } else {
         *out = matrix;
     }
     return code;
+}
+
+int space_operator_read_hermitian(struct matrix *out, const struct node *node, struct space space)
+{
+    struct matrix matrix = {0};
+    int code = space_operator_read(&matrix, node, space);
+
+    return keep_hermitian(out, &matrix, node, code);
 }
 
 static int named_state(struct matrix *matrix, const struct node *node)

@@ -16,15 +16,17 @@
 
 extern char **environ;
 
-static void write_quoted(FILE *script, const char *name)
+static void write_quoted(FILE *script, const char *name, size_t n)
 {
     fputc('\'', script);
-    for (; *name; name++)
-        fputs(*name == '\'' ? "''" : (char[]){*name, '\0'}, script);
+    for (size_t i = 0; i < n; i++)
+        fputs(name[i] == '\'' ? "''" : (char[]){name[i], '\0'}, script);
     fputc('\'', script);
 }
 
-static void write_script(FILE *script, const struct table *table, size_t n)
+typedef void script_fn(FILE *script, const struct table *table, size_t n);
+
+static void write_lines(FILE *script, const struct table *table, size_t n)
 {
     fprintf(script, "set terminal pngcairo noenhanced size 960,600\n"
                     "set xlabel 't'\nset grid\nset key outside right\n$data << OQTEMPO_END\n");
@@ -35,9 +37,23 @@ static void write_script(FILE *script, const struct table *table, size_t n)
     fprintf(script, "OQTEMPO_END\nplot ");
     for (size_t i = 1; i <= n; i++) {
         fprintf(script, "$data using 1:%zu with lines linewidth 2 title ", i + 1);
-        write_quoted(script, table->column[i].name);
+        write_quoted(script, table->column[i].name, strlen(table->column[i].name));
         fputs(i < n ? ", " : "\n", script);
     }
+}
+
+static void write_image(FILE *script, const struct table *table, size_t n)
+{
+    fprintf(script, "set terminal pngcairo noenhanced size 960,600\n"
+                    "set xlabel 'site'\nset ylabel 't'\nset autoscale fix\nset tics out\nset cblabel ");
+    write_quoted(script, table->column[1].name, strlen(table->column[1].name) - strlen("[0]"));
+    fprintf(script, "\n$data << OQTEMPO_END\n");
+    for (size_t row = 0; row < table->n_rows && !ferror(script); row++) {
+        for (size_t i = 1; i <= n; i++)
+            fprintf(script, "%zu %.9g %.9g\n", i - 1, table->column[0].value[row],
+                    table->column[i].value[row]);
+    }
+    fprintf(script, "OQTEMPO_END\nplot $data using 1:2:3 with image notitle\n");
 }
 
 /* Start gnuplot; *script is its input. */
@@ -75,7 +91,7 @@ static int start(pid_t *pid, FILE **script, int picture)
     return CLI_OK;
 }
 
-static int run_gnuplot(FILE *picture, const struct table *table, size_t n)
+static int run_gnuplot(FILE *picture, const struct table *table, size_t n, script_fn *write_script)
 {
     FILE *script;
     pid_t pid;
@@ -96,16 +112,26 @@ static int run_gnuplot(FILE *picture, const struct table *table, size_t n)
     return CLI_OK;
 }
 
-int plot_table(const char *path, const struct table *table, size_t n)
+static int plot(const char *path, const struct table *table, size_t n, script_fn *write_script)
 {
     struct outfile out = {0};
     int code = outfile_open(&out, path);
 
     if (code)
         return code;
-    code = run_gnuplot(out.stream, table, n);
+    code = run_gnuplot(out.stream, table, n, write_script);
     if (code == CLI_OK && (code = outfile_finish(&out)) == CLI_OK)
         code = outfile_commit(&out);
     outfile_discard(&out);
     return code;
+}
+
+int plot_table(const char *path, const struct table *table, size_t n)
+{
+    return plot(path, table, n, write_lines);
+}
+
+int plot_image(const char *path, const struct table *table, size_t n)
+{
+    return plot(path, table, n, write_image);
 }

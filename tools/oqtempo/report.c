@@ -148,6 +148,21 @@ static void write_steady(struct json *json, const oqt_steady_stats *stats)
     json_end_object(json);
 }
 
+static void write_chain(struct json *json, const oqt_tebd_stats *stats, int n_threads)
+{
+    json_begin_object(json, "run");
+    json_integer(json, "steps", stats->n_steps);
+    json_integer(json, "bond_dimension", stats->bond_dimension);
+    json_number(json, "discarded_weight", stats->discarded_weight);
+    json_bool(json, "bond_limit_hit", stats->bond_limit_hit != 0);
+    json_number(json, "trace_drift", stats->trace_drift);
+    json_number(json, "work_seconds", stats->work);
+    json_number(json, "span_seconds", stats->span);
+    json_number(json, "parallelism", stats->work / stats->span);
+    json_integer(json, "threads", (uint64_t)n_threads);
+    json_end_object(json);
+}
+
 static uint64_t peak_memory(void)
 {
     struct rusage usage;
@@ -166,7 +181,8 @@ void report_run(struct text *out, const struct input *in, const struct result *r
     oqt_get_runtime(&runtime);
     json_begin_object(&json, NULL);
     report_runtime(&json);
-    json_integer(&json, "threads", (uint64_t)(n_threads > 0 ? n_threads : runtime.max_threads));
+    n_threads = n_threads > 0 ? n_threads : runtime.max_threads;
+    json_integer(&json, "threads", (uint64_t)n_threads);
     write_node(&json, in->tree.root, "options");
     json_begin_object(&json, "phases");
     write_phase(&json, "bath", &in->bath_phase);
@@ -184,6 +200,8 @@ void report_run(struct text *out, const struct input *in, const struct result *r
         write_tempo(&json, &result->tempo);
     if (result->has_steady)
         write_steady(&json, &result->steady);
+    if (result->has_chain)
+        write_chain(&json, &result->chain, n_threads);
     json_integer(&json, "peak_memory_bytes", peak_memory());
     json_begin_array(&json, "warnings");
     for (size_t i = 0; i < result->warnings.n; i++)

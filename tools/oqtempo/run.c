@@ -50,8 +50,14 @@ static int summarize(const struct input *in)
     struct facts options = {0};
     bool failed;
 
-    printf("task: %s\ndimension: %zu\nbaths: %zu\nobservables: %zu\n", task_names[in->task], in->d,
-           in->n_baths, in->n_observables);
+    printf("task: %s\n", task_names[in->task]);
+    if (in->task == TASK_CHAIN)
+        printf("sites: %zu\ndimensions:", in->chain.n);
+    for (size_t i = 0; i < in->chain.n; i++)
+        printf(" %zu%s", in->chain.d[i], i + 1 < in->chain.n ? "" : "\n");
+    if (in->task != TASK_CHAIN)
+        printf("dimension: %zu\n", in->d);
+    printf("baths: %zu\nobservables: %zu\n", in->n_baths, in->n_observables);
     printf("step: %.17g\n", in->step);
     if (in->n_shapes > 0)
         printf("functions of time: %zu\n", in->n_shapes);
@@ -158,6 +164,18 @@ static int write_tensor(const struct run_options *o, const struct result *result
     return print_tensor(stdout, result->tensor[0]);
 }
 
+/* A chain as an image; else observables if there are any, or all of the state. */
+static int plot(const char *path, const struct input *in, const struct table *table)
+{
+    size_t n = 0;
+
+    if (in->chain.n_image > 2)
+        return plot_image(path, table, in->chain.n_image);
+    for (size_t i = 0; i < in->n_observables; i++)
+        n += in->observable[i].hermitian && in->hermitian ? 1 : 2;
+    return plot_table(path, table, n > 0 ? n : table->n_columns - 1);
+}
+
 /* The table and the report are both complete before either takes its name. */
 static int write_results(const struct run_options *o, const struct input *in, const struct result *result)
 {
@@ -179,12 +197,7 @@ static int write_results(const struct run_options *o, const struct input *in, co
     outfile_discard(&table);
     outfile_discard(&report);
     if (code == CLI_OK && o->plot) {
-        /* Observables if there are any, else all of the state. */
-        size_t n = result->table.n_columns - 1;
-
-        if (in->n_observables > 0 && in->states)
-            n -= 2 * in->d * in->d;
-        code = plot_table(o->plot, &result->table, n);
+        code = plot(o->plot, in, &result->table);
     }
     return code;
 }

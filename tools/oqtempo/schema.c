@@ -72,16 +72,21 @@ int expect_list(const struct node *node, const char *of_what)
     return node->kind == NODE_LIST ? CLI_OK : wrong(node, of_what);
 }
 
-int get_section(struct node **out, struct tree *tree, const char *key, bool optional)
+int get_map(struct node **out, struct tree *tree, struct node *map, const char *key, bool optional)
 {
-    struct node *node = node_get(tree->root, key);
+    struct node *node = node_get(map, key);
 
     if (!node && !optional)
-        return missing_key(tree->root, key, "a mapping");
-    if (!node && !(node = node_add_default(tree, tree->root, key, NULL)))
+        return missing_key(map, key, "a mapping");
+    if (!node && !(node = node_add_default(tree, map, key, NULL)))
         return fail_memory();
     *out = node;
     return expect_map(node);
+}
+
+int get_section(struct node **out, struct tree *tree, const char *key, bool optional)
+{
+    return get_map(out, tree, tree->root, key, optional);
 }
 
 /* The node of a key, made from `otherwise` where it is missing. */
@@ -217,23 +222,34 @@ static bool parse_integer(uint64_t *out, const char *text)
     return true;
 }
 
+static void integer_text(char out[80], uint64_t least, uint64_t most)
+{
+    snprintf(out, 80, "a whole number from %llu to %llu", (unsigned long long)least,
+             (unsigned long long)most);
+}
+
+int read_integer(uint64_t *out, const struct node *node, uint64_t least, uint64_t most)
+{
+    char expected[80];
+    uint64_t x;
+
+    integer_text(expected, least, most);
+    if (node->kind != NODE_SCALAR || !parse_integer(&x, node->text) || x < least || x > most)
+        return wrong(node, expected);
+    *out = x;
+    return CLI_OK;
+}
+
 int get_integer(uint64_t *out, struct tree *tree, struct node *map, const char *key, uint64_t least,
                 uint64_t most, const char *otherwise)
 {
     const struct node *node;
     char expected[80];
-    uint64_t x;
     int code;
 
-    snprintf(expected, sizeof expected, "a whole number from %llu to %llu", (unsigned long long)least,
-             (unsigned long long)most);
+    integer_text(expected, least, most);
     code = find_or_add(&node, tree, map, key, otherwise, expected);
-    if (code)
-        return code;
-    if (node->kind != NODE_SCALAR || !parse_integer(&x, node->text) || x < least || x > most)
-        return wrong(node, expected);
-    *out = x;
-    return CLI_OK;
+    return code ? code : read_integer(out, node, least, most);
 }
 
 /* ---- words ---- */

@@ -19,9 +19,12 @@ int expect_list(const struct node *node, const char *of_what);
 
 /** The mapping under a key of the root. Missing: an empty one if `optional`, else an error. */
 int get_section(struct node **out, struct tree *tree, const char *key, bool optional);
+/** The same under a key of a mapping. */
+int get_map(struct node **out, struct tree *tree, struct node *map, const char *key, bool optional);
 
-/** A node as a number or a complex number such as 0.5-0.25i. */
+/** A node as a number, a whole number or a complex number such as 0.5-0.25i. */
 int read_number(double *out, const struct node *node, enum range range);
+int read_integer(uint64_t *out, const struct node *node, uint64_t least, uint64_t most);
 int read_complex(oqt_complex *out, const struct node *node);
 
 /* Values of keys. `otherwise` is put into the tree for a missing key; if it is NULL the key must be there. */

@@ -102,13 +102,13 @@ static int keep_shape(struct shape **out, struct input *in, struct node *node, c
 }
 
 /* The key `operator` of a mapping. */
-static int read_operator(struct matrix *out, const struct input *in, const struct node *map, bool hermitian)
+static int read_operator(struct matrix *out, struct space space, const struct node *map, bool hermitian)
 {
     const struct node *op = node_get(map, "operator");
 
     if (!op)
         return missing_key(map, "operator", "an operator");
-    return hermitian ? operator_read_hermitian(out, op, in->d) : operator_read(out, op, in->d);
+    return hermitian ? space_operator_read_hermitian(out, op, space) : space_operator_read(out, op, space);
 }
 
 static int library_fail(const struct node *node, const oqt_error *err)
@@ -118,7 +118,8 @@ static int library_fail(const struct node *node, const oqt_error *err)
 }
 
 /* The rate is a number or a shape. */
-static int add_dissipator(struct input *in, struct node *node, const char *path)
+static int add_dissipator(oqt_system *system, struct input *in, struct space space, struct node *node,
+                          const char *path)
 {
     static const char *const keys[] = {"rate", "operator", NULL};
     struct matrix op = {0};
@@ -134,17 +135,18 @@ static int add_dissipator(struct input *in, struct node *node, const char *path)
     rate = node_get(node, "rate");
     code = rate && rate->kind == NODE_MAP ? keep_shape(&shape, in, rate, path)
                                           : get_number(&number, &in->tree, node, "rate", ANY_NUMBER, NULL);
-    if (code || (code = read_operator(&op, in, node, false)))
+    if (code || (code = read_operator(&op, space, node, false)))
         return code;
-    st = shape ? oqt_system_add_dissipator_rate(in->system, shape_value, shape, op.element, &err)
-               : oqt_system_add_dissipator(in->system, number, op.element, &err);
+    st = shape ? oqt_system_add_dissipator_rate(system, shape_value, shape, op.element, &err)
+               : oqt_system_add_dissipator(system, number, op.element, &err);
     if (st != OQT_OK)
         code = library_fail(node, &err);
     matrix_release(&op);
     return code;
 }
 
-static int add_drive(struct input *in, struct node *node, const char *path)
+static int add_drive(oqt_system *system, struct input *in, struct space space, struct node *node,
+                     const char *path)
 {
     static const char *const keys[] = {"operator", "shape", NULL};
     struct matrix op = {0};
@@ -157,10 +159,10 @@ static int add_drive(struct input *in, struct node *node, const char *path)
         return code;
     if (!(map = node_get(node, "shape")))
         return missing_key(node, "shape", "a mapping such as {form: gaussian, ...}");
-    if ((code = read_operator(&op, in, node, true)))
+    if ((code = read_operator(&op, space, node, true)))
         return code;
     code = keep_shape(&shape, in, map, path);
-    if (code == CLI_OK && oqt_system_add_drive(in->system, shape_value, shape, op.element, &err) != OQT_OK)
+    if (code == CLI_OK && oqt_system_add_drive(system, shape_value, shape, op.element, &err) != OQT_OK)
         code = library_fail(node, &err);
     matrix_release(&op);
     return code;
@@ -183,15 +185,27 @@ static int read_hamiltonian(struct input *in, const struct node *system)
 }
 
 /* Every element of the list under a key. */
-static int read_terms(struct input *in, const struct node *system, const char *key, const char *of_what,
-                      int (*add)(struct input *, struct node *, const char *), const char *path)
+static int read_list(oqt_system *system, struct input *in, struct space space, const struct node *map,
+                     const char *key, const char *of_what, const char *path,
+                     int (*add)(oqt_system *, struct input *, struct space, struct node *, const char *))
 {
-    const struct node *list = node_get(system, key);
+    const struct node *list = node_get(map, key);
     int code = list ? expect_list(list, of_what) : CLI_OK;
 
     for (size_t i = 0; list && code == CLI_OK && i < list->n; i++)
-        code = add(in, list->child[i], path);
+        code = add(system, in, space, list->child[i], path);
     return code;
+}
+
+int terms_read(oqt_system *system, struct input *in, struct space space, const struct node *map,
+               const char *path)
+{
+    int code = read_list(system, in, space, map, "drive", "a list of {operator, shape}", path, add_drive);
+
+    if (code)
+        return code;
+    return read_list(system, in, space, map, "dissipators", "a list of {rate, operator}", path,
+                     add_dissipator);
 }
 
 int system_read(struct input *in, const char *path)
@@ -201,10 +215,9 @@ int system_read(struct input *in, const char *path)
     int code;
 
     if ((code = get_section(&system, &in->tree, "system", true)) || (code = check_keys(system, keys, NULL)) ||
-        (code = find_dimension(in, system)) || (code = read_hamiltonian(in, system)) ||
-        (code = read_terms(in, system, "drive", "a list of {operator, shape}", add_drive, path)))
+        (code = find_dimension(in, system)) || (code = read_hamiltonian(in, system)))
         return code;
-    return read_terms(in, system, "dissipators", "a list of {rate, operator}", add_dissipator, path);
+    return terms_read(in->system, in, (struct space){in->d, 0}, system, path);
 }
 
 void system_release(struct input *in)
