@@ -11,7 +11,7 @@ for file in "$source"/../../examples/*.yaml; do
     run run "$file" --dry-run -o "$none" --report "$scratch/none.json"
   fi
   expect_code 0
-  expect_out "dimension: "
+  expect_out "dimension"
   expect_out "step: "
   expect_no_error
   expect_no_file "$none"
