@@ -228,13 +228,13 @@ int run(const struct run_options *o)
 
 static const char run_help[] =
     "Usage: oqtempo run FILE.yaml [OPTION ...]\n"
-    "Compute what an input file asks for: the dynamics of an open system, its steady state, or a process\n"
-    "tensor.\n"
+    "Compute what an input file asks for: the dynamics of an open system, its steady state, a chain of open\n"
+    "systems, or a process tensor.\n"
     "\n"
     "  -o OUT            write to OUT instead of stdout: FILE.csv with commas, FILE.h5 as HDF5,\n"
     "                    any other name with tabs\n"
     "  --report FILE     write times, error estimates and options as JSON; - is stdout\n"
-    "  --plot PNG        plot the observables with gnuplot\n"
+    "  --plot PNG        plot the observables with gnuplot; of a chain an image over site and time\n"
     "  --set KEY=VALUE   override a scalar of the file by its dotted path, such as time.steps=50;\n"
     "                    may be given several times\n"
     "  --threads N       number of threads\n"
