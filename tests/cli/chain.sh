@@ -395,4 +395,70 @@ timeout --preserve-status -k 60 -s TERM 1 "$oqtempo" run "$examples/chain.yaml" 
 expect_code 143
 expect_error "interrupted; nothing was written"
 expect_only "$scratch/results"
+
+# With a checkpoint the run goes on, to the same table bit by bit; whatever row it was interrupted after.
+mkdir "$scratch/check"
+cat "$examples/chain.yaml" - >"$scratch/check/chain.yaml" <<'END'
+output: {checkpoint: state, entropies: true}
+END
+run run "$scratch/check/chain.yaml" -o "$scratch/check/whole.tsv" --resume
+expect_code 0
+expect_no_error
+expect_only "$scratch/check" chain.yaml whole.tsv
+interrupted=0
+for seconds in 0.2 0.4 0.8 1.6 3.2 6.4; do
+  called="oqtempo run --resume, then signal TERM after $seconds s"
+  code=0
+  timeout --preserve-status -k 60 -s TERM $seconds "$oqtempo" run "$scratch/check/chain.yaml" --resume \
+    -o "$scratch/check/parts.tsv" >"$scratch/out" 2>"$scratch/err" || code=$?
+  [ $code -eq 0 ] && break
+  expect_code 143
+  expect_error "interrupted"
+  expect_no_file "$scratch/check/parts.tsv"
+  if grep -q -e "interrupted after step [0-9]*; --resume goes on from" "$scratch/err"; then
+    interrupted=$((interrupted + 1))
+    expect_file "$scratch/check/state"
+    expect_file "$scratch/check/state.rows"
+  fi
+done
+run run "$scratch/check/chain.yaml" --resume -o "$scratch/check/parts.tsv"
+expect_code 0
+check "not the table of a run without a break" cmp -s "$scratch/check/whole.tsv" "$scratch/check/parts.tsv"
+echo "interrupted $interrupted times"
+# Other options are refused, by name.
+if [ -s "$scratch/check/state" ]; then
+  run run "$scratch/check/chain.yaml" --resume --set output.entropies=false
+  expect_code 2
+  expect_error "state.rows"
+  expect_error 'the checkpoint has "# output.entropies: true", the input "# output.entropies: false"'
+  run run "$scratch/check/chain.yaml" --resume --set baths.0.temperature=1.7
+  expect_code 2
+  expect_error "made with other process tensors"
+  rm "$scratch/check/state.rows"
+  run run "$scratch/check/chain.yaml" --resume
+  expect_code 3
+  expect_error "state.rows: cannot be read"
+fi
+echo "no state" >"$scratch/check/state"
+run run "$scratch/check/chain.yaml" --resume
+expect_code 2
+run run "$scratch/closed.yaml" --resume
+expect_code 2
+expect_error "--resume needs output.checkpoint"
+
+# Entropies: none of a product; 2 ln 2 of a singlet, which half of a swap makes of up and down.
+cat >"$scratch/swap.yaml" <<'END'
+task: chain
+chain: {length: 3, bonds: [{bond: 0, hamiltonian: [[{spin_x: 1}, spin_x], [{spin_y: 1}, spin_y], [{spin_z: 1}, spin_z]]}]}
+initial_state: [up, down, mixed]
+time: {step: 0.39269908169872414, steps: 4}
+method: {tolerance: 1.0e-12}
+output: {entropies: true}
+observables: [sigma_z]
+END
+run run "$scratch/swap.yaml"
+expect_code 0
+expect_names "t sigma_z[0] sigma_z[1] sigma_z[2] entropy[0,1] entropy[1,2]"
+printf '0 1 -1 0 0 0\n4 0 0 0 1.3862943611198906 0\n' >"$scratch/wanted"
+agree 1e-9 2 3 4 5 6
 finish

@@ -1,4 +1,5 @@
 /* chain_compute.c - the run of a chain, step by step, into a table. */
+#include "chain_checkpoint.h"
 #include "compute.h"
 
 #include <math.h>
@@ -60,20 +61,10 @@ static int create_run(oqt_tebd **run, const struct result *result, const struct 
 
 /* ---- the table ---- */
 
-/* The states of all sites, one behind the other; NULL if out of memory. */
-static oqt_complex *create_states(const struct chain_input *chain)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < chain->n; i++)
-        size += chain->d[i] * chain->d[i];
-    return malloc(size * sizeof(oqt_complex));
-}
-
 static int add_columns(struct table *table, const struct input *in)
 {
     const struct chain_input *chain = &in->chain;
-    size_t capacity = 1 + 2 * in->n_observables + (chain->bonds ? chain->n - 1 : 0);
+    size_t capacity = 1 + 2 * in->n_observables + (chain->bonds + chain->entropies) * (chain->n - 1);
     int code;
     bool done;
 
@@ -93,6 +84,8 @@ static int add_columns(struct table *table, const struct input *in)
     }
     for (size_t i = 0; chain->bonds && done && i + 1 < chain->n; i++)
         done = table_add_column(table, "bond[%zu,%zu]", i, i + 1);
+    for (size_t i = 0; chain->entropies && done && i + 1 < chain->n; i++)
+        done = table_add_column(table, "entropy[%zu,%zu]", i, i + 1);
     for (size_t i = 0; in->states && done && i < chain->n; i++) {
         size_t d = chain->d[i];
         const char *gap = d > 10 ? "_" : "";
@@ -128,19 +121,38 @@ static oqt_status measure(oqt_complex *out, const struct observable *o, const st
     return st;
 }
 
-static void fill_bonds(struct column *column, size_t row, const oqt_tebd *run, size_t n, size_t *bonds)
+/* Places for what is measured in one step. */
+struct measured {
+    oqt_complex *rho; /* states of all sites */
+    size_t *bond;
+    double *entropy;
+};
+
+static int measured_create(struct measured *out, const struct chain_input *chain)
 {
-    oqt_tebd_bonds(bonds, run);
-    for (size_t i = 0; i < n; i++)
-        column[i].value[row] = (double)bonds[i];
+    size_t size = 0;
+
+    for (size_t i = 0; i < chain->n; i++)
+        size += chain->d[i] * chain->d[i];
+    out->rho = malloc(size * sizeof *out->rho);
+    out->bond = malloc(chain->n * sizeof *out->bond);
+    out->entropy = malloc(chain->n * sizeof *out->entropy);
+    return out->rho && out->bond && out->entropy ? CLI_OK : fail_memory();
 }
 
-/* `rho` and `bonds` are places for the states of all sites and for the bonds. */
-static oqt_status fill_row(struct table *table, const struct input *in, size_t row, const oqt_tebd *run,
-                           oqt_complex *rho, size_t *bonds, oqt_error *err)
+static void measured_release(struct measured *measured)
 {
+    free(measured->rho);
+    free(measured->bond);
+    free(measured->entropy);
+}
+
+static oqt_status fill_row(struct table *table, const struct input *in, size_t row, const oqt_tebd *run,
+                           struct measured *m, oqt_error *err)
+{
+    const oqt_complex *rho = m->rho;
     struct column *column = table->column;
-    oqt_status st = oqt_tebd_densities(rho, run, err);
+    oqt_status st = oqt_tebd_densities(m->rho, run, err);
 
     (column++)->value[row] = in->start + (double)row * in->step;
     for (size_t i = 0; i < in->n_observables && st == OQT_OK; i++) {
@@ -152,12 +164,15 @@ static oqt_status fill_row(struct table *table, const struct input *in, size_t r
         if (!o->hermitian)
             (column++)->value[row] = value.im;
     }
+    if (st == OQT_OK && in->chain.entropies)
+        st = oqt_tebd_entropies(m->entropy, NULL, run, err);
     if (st != OQT_OK)
         return st;
-    if (in->chain.bonds) {
-        fill_bonds(column, row, run, in->chain.n - 1, bonds);
-        column += in->chain.n - 1;
-    }
+    oqt_tebd_bonds(m->bond, run);
+    for (size_t i = 0; in->chain.bonds && i + 1 < in->chain.n; i++)
+        (column++)->value[row] = (double)m->bond[i];
+    for (size_t i = 0; in->chain.entropies && i + 1 < in->chain.n; i++)
+        (column++)->value[row] = m->entropy[i];
     for (; column < table->column + table->n_columns; rho++) { /* the states, if they are wanted */
         (column++)->value[row] = rho->re;
         (column++)->value[row] = rho->im;
@@ -174,27 +189,43 @@ static bool row_is_finite(const struct table *table, size_t row)
     return finite;
 }
 
+/* The run stands after the step of row n - 1. */
+static int stop(const struct input *in, const oqt_tebd *run, const struct table *table, size_t n,
+                const oqt_error *err, struct progress *progress)
+{
+    int code;
+
+    if (!in->chain.checkpoint || n == 0 || err->code != OQT_ECANCELED || !interrupted())
+        return compute_fail("chain", err, progress);
+    progress_clear(progress);
+    if ((code = checkpoint_write(in, run, table, n)))
+        return code;
+    return fail(interrupted(), "interrupted after step %zu; --resume goes on from %s", n - 1,
+                in->chain.checkpoint);
+}
+
 static int take_steps(struct table *table, const struct input *in, oqt_tebd *run, struct progress *progress)
 {
-    oqt_complex *rho = create_states(&in->chain);
-    size_t *bonds = malloc(in->chain.n * sizeof *bonds);
+    struct measured measured = {0};
     oqt_error err;
-    int code = rho && bonds ? CLI_OK : fail_memory();
+    size_t row = 0;
+    int code = measured_create(&measured, &in->chain);
 
-    for (uint64_t k = 0; code == CLI_OK && k <= in->n_steps; k++) {
-        progress->base = (double)(k > 0 ? k - 1 : 0) / (double)in->n_steps;
+    if (code == CLI_OK && in->chain.resume)
+        code = checkpoint_read(&row, in, run, table);
+    for (; code == CLI_OK && row <= in->n_steps; row++) {
+        progress->base = (double)(row > 0 ? row - 1 : 0) / (double)in->n_steps;
         progress->span = 1.0 / (double)in->n_steps;
         err = (oqt_error){OQT_ECANCELED, ""};
-        if (interrupted() || (k > 0 && oqt_tebd_step(run, 1, &err) != OQT_OK) ||
-            fill_row(table, in, (size_t)k, run, rho, bonds, &err) != OQT_OK) {
-            code = compute_fail("chain", &err, progress);
-        } else if (!row_is_finite(table, (size_t)k)) {
+        if (interrupted() || (row > 0 && oqt_tebd_step(run, 1, &err) != OQT_OK) ||
+            fill_row(table, in, row, run, &measured, &err) != OQT_OK) {
+            code = stop(in, run, table, row, &err, progress);
+        } else if (!row_is_finite(table, row)) {
             progress_clear(progress);
-            code = fail(CLI_FAILED, "chain: the state is not finite after step %llu", (unsigned long long)k);
+            code = fail(CLI_FAILED, "chain: the state is not finite after step %zu", row);
         }
     }
-    free(bonds);
-    free(rho);
+    measured_release(&measured);
     return code;
 }
 

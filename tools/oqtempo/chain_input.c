@@ -220,6 +220,7 @@ void chain_release(struct chain_input *chain)
     free(chain->site_control);
     free(chain->bond_control);
     oqt_chain_destroy(chain->chain);
+    free(chain->checkpoint);
     free(chain->initial);
     free(chain->d);
     *chain = (struct chain_input){0};
@@ -309,7 +310,8 @@ static int find_name_of(char **out, const struct node *node, const struct node *
     if (!*out)
         return fail_memory();
     code = check_observable_name(given ? given : op, *out);
-    if (code == CLI_OK && (strcmp(*out, "bond") == 0 || strcmp(*out, "rho") == 0))
+    if (code == CLI_OK &&
+        (strcmp(*out, "bond") == 0 || strcmp(*out, "entropy") == 0 || strcmp(*out, "rho") == 0))
         code = node_fail(given ? given : op, "\"%s\" cannot be the name of an observable of a chain", *out);
     if (code)
         free(*out);

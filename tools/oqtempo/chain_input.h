@@ -21,8 +21,10 @@ struct chain_input {
     double tolerance; /* of the bonds between sites */
     size_t max_bond;
     oqt_control **site_control, **bond_control; /* n and n - 1 of them, NULL where there is none */
-    size_t n_image; /* columns of the first observable if it is one of all sites, else 0 */
-    bool bonds;     /* are written */
+    size_t n_image;        /* columns of the first observable if it is one of all sites, else 0 */
+    bool bonds, entropies; /* are written                                          */
+    char *checkpoint;      /* file for the state of an interrupted run, or NULL    */
+    bool resume;           /* go on from there; an option of the command line      */
 };
 
 /** The space of a site, or of the two sites of a bond. */

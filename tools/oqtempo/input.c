@@ -1,5 +1,6 @@
 /* input.c - from the tree of an input file to what is to be computed. */
 #include "input.h"
+#include "datafile.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -395,10 +396,10 @@ static int read_observables(struct input *in)
 }
 
 /* Without observables the states are what is left to write. */
-static int read_output(struct input *in)
+static int read_output(struct input *in, const char *path)
 {
-    /* Those of one system begin at the second. */
-    static const char *const keys[] = {"bonds", "states", NULL};
+    /* Those of one system begin at the fourth. */
+    static const char *const keys[] = {"bonds", "entropies", "checkpoint", "states", NULL};
     bool of_chain = in->task == TASK_CHAIN;
     struct node *map;
     int code;
@@ -406,9 +407,12 @@ static int read_output(struct input *in)
     if (in->task == TASK_PROCESS_TENSOR && !node_get(in->tree.root, "output"))
         return CLI_OK;
     if ((code = get_section(&map, &in->tree, "output", true)) ||
-        (code = check_keys(map, keys + !of_chain, NULL)))
+        (code = check_keys(map, keys + (of_chain ? 0 : 3), NULL)))
         return code;
-    if (of_chain && (code = get_bool(&in->chain.bonds, &in->tree, map, "bonds", "false")))
+    if (of_chain && ((code = get_bool(&in->chain.bonds, &in->tree, map, "bonds", "false")) ||
+                     (code = get_bool(&in->chain.entropies, &in->tree, map, "entropies", "false"))))
+        return code;
+    if (node_get(map, "checkpoint") && (code = path_of_key(&in->chain.checkpoint, map, "checkpoint", path)))
         return code;
     return get_bool(&in->states, &in->tree, map, "states", in->n_observables ? "false" : "true");
 }
@@ -462,7 +466,7 @@ int input_read(struct input *out, const char *path, const char *const *set, size
         (code = (in.task == TASK_CHAIN ? chain_read_states : read_initial_state)(&in)) ||
         (code = baths_read(&in, path)) || (code = read_time(&in)) || (code = controls_read(&in)) ||
         (code = (in.task == TASK_CHAIN ? read_chain_method : read_method)(&in)) ||
-        (code = read_observables(&in)) || (code = read_output(&in))) {
+        (code = read_observables(&in)) || (code = read_output(&in, path))) {
         input_release(&in);
         return code;
     }

@@ -28,6 +28,8 @@ static int check_outputs(const struct run_options *o, const struct input *in)
         return fail(CLI_INPUT, "--plot needs more than one row, but a steady state is what is computed");
     if (in->task == TASK_PROCESS_TENSOR && o->output && !hdf5)
         return fail(CLI_INPUT, "a process tensor is written as HDF5; expected -o with a name ending in .h5");
+    if (o->resume && !in->chain.checkpoint)
+        return fail(CLI_INPUT, "--resume needs output.checkpoint, which the task chain has");
     if (hdf5 && !table_has_hdf5())
         return fail(CLI_INPUT, "this build has no HDF5 and cannot write %s", o->output);
     for (size_t i = 0; i < 3; i++) {
@@ -38,6 +40,8 @@ static int check_outputs(const struct run_options *o, const struct input *in)
     }
     if (o->dry_run)
         return CLI_OK;
+    if (in->chain.checkpoint)
+        code = outfile_probe(in->chain.checkpoint);
     for (size_t i = 0; i < 3 && code == CLI_OK; i++) {
         if (paths[i])
             code = outfile_probe(paths[i]);
@@ -211,6 +215,7 @@ int run(const struct run_options *o)
 
     if (code)
         return code;
+    in.chain.resume = o->resume;
     code = check_outputs(o, &in);
     if (code == CLI_OK && o->dry_run) {
         code = summarize(&in);
@@ -238,6 +243,7 @@ static const char run_help[] =
     "  --set KEY=VALUE   override a scalar of the file by its dotted path, such as time.steps=50;\n"
     "                    may be given several times\n"
     "  --threads N       number of threads\n"
+    "  --resume          go on from output.checkpoint if that file is there\n"
     "  --dry-run         only check the input and say what would be done\n"
     "  --quiet           no progress bar\n"
     "  --help            this text\n"
@@ -250,12 +256,17 @@ int command_run(int argc, char **argv)
     struct run_options o = {0};
     bool help = false;
     size_t n;
-    const struct option options[] = {
-        {"-o", OPTION_TEXT, &o.output},         {"--output", OPTION_TEXT, &o.output},
-        {"--report", OPTION_TEXT, &o.report},   {"--plot", OPTION_TEXT, &o.plot},
-        {"--set", OPTION_LIST, &o.set},         {"--threads", OPTION_THREADS, &o.n_threads},
-        {"--dry-run", OPTION_FLAG, &o.dry_run}, {"--quiet", OPTION_FLAG, &o.quiet},
-        {"--help", OPTION_FLAG, &help},         {NULL, OPTION_FLAG, NULL}};
+    const struct option options[] = {{"-o", OPTION_TEXT, &o.output},
+                                     {"--output", OPTION_TEXT, &o.output},
+                                     {"--report", OPTION_TEXT, &o.report},
+                                     {"--plot", OPTION_TEXT, &o.plot},
+                                     {"--set", OPTION_LIST, &o.set},
+                                     {"--threads", OPTION_THREADS, &o.n_threads},
+                                     {"--dry-run", OPTION_FLAG, &o.dry_run},
+                                     {"--quiet", OPTION_FLAG, &o.quiet},
+                                     {"--resume", OPTION_FLAG, &o.resume},
+                                     {"--help", OPTION_FLAG, &help},
+                                     {NULL, OPTION_FLAG, NULL}};
     int code = options_parse(argc, argv, options, &o.file, 1, &n);
 
     if (code == CLI_OK && help) {

@@ -7,7 +7,7 @@
 struct run_options {
     const char *file, *output, *report, *plot;
     int n_threads;
-    bool quiet, dry_run;
+    bool quiet, dry_run, resume;
     bool build; /* `pt build`: the process tensor, whatever the task */
     struct text_list set;
 };
