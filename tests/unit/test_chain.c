@@ -777,6 +777,40 @@ START_TEST(results_do_not_depend_on_threads_or_grouping)
 }
 END_TEST
 
+/* Threads in BLAS change rounding, which may keep a state at the tolerance or not; everything else nothing.
+ */
+START_TEST(what_threads_do_does_not_matter)
+{
+    oqt_chain *chain = xyz_chain(MAX_SITES);
+    oqt_complex initial[4 * MAX_SITES], rho[4][4 * MAX_SITES];
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < MAX_SITES; i++)
+        set_state(initial, i, i % 3 ? DOWN : UP);
+    for (int mode = OQT_PARALLEL_AUTO; mode <= OQT_PARALLEL_NONE; mode++) {
+        oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+        oqt_tebd_stats stats;
+        oqt_tebd *run = NULL;
+
+        opt.dt = 0.2;
+        opt.tolerance = 1e-7;
+        opt.n_threads = 2;
+        opt.parallel = (oqt_parallel)mode;
+        ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+        ASSERT_OK(oqt_tebd_step(run, 12, &err), err);
+        ASSERT_OK(oqt_tebd_densities(rho[mode], run, &err), err);
+        oqt_tebd_get_stats(&stats, run);
+        ck_assert_double_gt(stats.flops, 0.0);
+        oqt_tebd_destroy(run);
+    }
+    ck_assert_mem_eq(rho[OQT_PARALLEL_AUTO], rho[OQT_PARALLEL_SITES], sizeof rho[0]);
+    ck_assert_mem_eq(rho[OQT_PARALLEL_NONE], rho[OQT_PARALLEL_SITES], sizeof rho[0]);
+    ck_assert_double_lt(max_diff_complex(rho[OQT_PARALLEL_BLAS], rho[OQT_PARALLEL_SITES], 4 * MAX_SITES),
+                        1e-9);
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
 /* ---- bad input ---- */
 
 START_TEST(bad_input_is_refused)
@@ -814,6 +848,9 @@ START_TEST(bad_input_is_refused)
     opt.order = 3;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     opt.order = 2;
+    opt.parallel = (oqt_parallel)17;
+    ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
+    opt.parallel = OQT_PARALLEL_AUTO;
     opt.tolerance = 0.0;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     ck_assert_ptr_null(run);
@@ -881,6 +918,7 @@ int main(void)
     tcase_add_test(tc, truncation_conserves_traces);
     tcase_add_test(tc, truncation_leaves_either_side_alone);
     tcase_add_test(tc, results_do_not_depend_on_threads_or_grouping);
+    tcase_add_test(tc, what_threads_do_does_not_matter);
     tcase_add_test(tc, bad_input_is_refused);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
