@@ -47,6 +47,7 @@ static int create_run(oqt_tebd **run, const struct result *result, const struct 
     options.tolerance = in->chain.tolerance;
     options.max_bond = in->chain.max_bond;
     options.n_threads = n_threads;
+    options.parallel = in->chain.parallel;
     options.start_time = in->start;
     options.site_controls = (const oqt_control *const *)in->chain.site_control;
     options.bond_controls = (const oqt_control *const *)in->chain.bond_control;

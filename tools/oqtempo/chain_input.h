@@ -20,6 +20,7 @@ struct chain_input {
     int order;
     double tolerance; /* of the bonds between sites */
     size_t max_bond;
+    oqt_parallel parallel;
     oqt_control **site_control, **bond_control; /* n and n - 1 of them, NULL where there is none */
     size_t n_image;        /* columns of the first observable if it is one of all sites, else 0 */
     bool bonds, entropies; /* are written                                          */

@@ -274,12 +274,16 @@ static int read_method(struct input *in)
 /* Of the chain, and of its process tensors in a mapping of their own. */
 static int read_chain_method(struct input *in)
 {
-    static const char *const keys[] = {"order", "tolerance", "max_bond", "process_tensor", NULL};
+    static const char *const keys[] = {"order", "tolerance", "max_bond", "parallel", "process_tensor", NULL};
+    static const char *const ways[] = {"auto", "sites", "blas", "none", NULL};
+    static const oqt_parallel parallel[] = {OQT_PARALLEL_AUTO, OQT_PARALLEL_SITES, OQT_PARALLEL_BLAS,
+                                            OQT_PARALLEL_NONE};
     static const char *const tensor_keys[] = {
         "name", "tolerance", "accuracy", "path_rate", "max_bond", "memory_steps", "added_correlation_time",
         NULL};
     static const char *const names[] = {"auto", "uniform", "pt-tempo", NULL};
     struct node *map, *tensor;
+    size_t way = 0;
     uint64_t order;
     int code;
 
@@ -293,6 +297,9 @@ static int read_chain_method(struct input *in)
     if (order == 3)
         return node_fail(node_get(map, "order"), "method.order is 3; expected 1, 2 or 4");
     in->chain.order = (int)order;
+    if (node_get(map, "parallel") && (code = get_choice(&way, &in->tree, map, "parallel", ways, NULL, NULL)))
+        return code;
+    in->chain.parallel = parallel[way];
     return read_tensor_method(in, tensor, names);
 }
 

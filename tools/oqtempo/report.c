@@ -156,6 +156,7 @@ static void write_chain(struct json *json, const oqt_tebd_stats *stats, int n_th
     json_number(json, "discarded_weight", stats->discarded_weight);
     json_bool(json, "bond_limit_hit", stats->bond_limit_hit != 0);
     json_number(json, "trace_drift", stats->trace_drift);
+    json_number(json, "flops", stats->flops);
     json_number(json, "work_seconds", stats->work);
     json_number(json, "span_seconds", stats->span);
     json_number(json, "parallelism", stats->work / stats->span);
