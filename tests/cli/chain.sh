@@ -117,6 +117,15 @@ echo "3 0.5964807495053 0.4977410600574 0.3224728380875" >"$scratch/wanted"
 agree 1e-6 2 3 4
 check "more than one process tensor" test "$(grep -c '^# process_tensors.*bond_dimension' "$scratch/out")" -eq 1
 
+# The same as two elements of the list.
+rows "$scratch/one-element"
+sed -n '/^  - site: 0/,/temperature/p' "$scratch/bath.yaml" | sed 's/site: 0/site: 2/' >"$scratch/second"
+sed "/temperature/r $scratch/second" "$scratch/bath.yaml" >"$scratch/twice.yaml"
+run run "$scratch/twice.yaml"
+expect_code 0
+rows "$scratch/two-elements"
+check "not the same as one bath of two sites" cmp -s "$scratch/one-element" "$scratch/two-elements"
+
 # ---- two sites are one system: everything at once against the task dynamics in the joint space ----
 
 cat >"$scratch/two.yaml" <<'END'

@@ -806,7 +806,7 @@ START_TEST(what_threads_do_does_not_matter)
     ck_assert_mem_eq(rho[OQT_PARALLEL_AUTO], rho[OQT_PARALLEL_SITES], sizeof rho[0]);
     ck_assert_mem_eq(rho[OQT_PARALLEL_NONE], rho[OQT_PARALLEL_SITES], sizeof rho[0]);
     ck_assert_double_lt(max_diff_complex(rho[OQT_PARALLEL_BLAS], rho[OQT_PARALLEL_SITES], 4 * MAX_SITES),
-                        1e-9);
+                        1e-7);
     oqt_chain_destroy(chain);
 }
 END_TEST

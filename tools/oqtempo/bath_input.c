@@ -335,6 +335,34 @@ int baths_read(struct input *in, const char *path)
     return code;
 }
 
+/* The same keys and values, in any order of the keys; the key `site` does not count. */
+static bool alike(const struct node *a, const struct node *b)
+{
+    if (a->kind != b->kind || a->n != b->n)
+        return false;
+    if (a->kind == NODE_SCALAR)
+        return strcmp(a->text, b->text) == 0;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct node *x = a->child[i], *y = a->kind == NODE_MAP ? node_get(b, x->key) : b->child[i];
+
+        if (!y || ((a->kind != NODE_MAP || strcmp(x->key, "site") != 0) && !alike(x, y)))
+            return false;
+    }
+    return true;
+}
+
+size_t bath_like(const struct input *in, size_t i)
+{
+    const struct node *list = node_get(in->tree.root, "baths");
+
+    for (size_t k = 0; k < i; k++) {
+        if (!in->bath[k].pt && alike(list->child[k], list->child[i]) &&
+            in->bath[k].coupling.d == in->bath[i].coupling.d)
+            return k;
+    }
+    return i;
+}
+
 void baths_release(struct input *in)
 {
     for (size_t i = 0; i < in->n_baths; i++) {

@@ -101,10 +101,12 @@ static int build_all(struct result *out, const struct input *in, int n_threads, 
     out->n_tensors = in->n_baths;
     phase_start(&out->process_tensor);
     for (size_t i = 0; i < in->n_baths && code == CLI_OK; i++) {
-        if (!in->bath[i].pt)
+        size_t like = bath_like(in, i); /* built already if that is not i */
+
+        if (!in->bath[i].pt && like == i)
             code = build(&out->built[i], in, i, n_threads, progress);
-        out->tensor[i] = in->bath[i].pt ? in->bath[i].pt : out->built[i];
-        if (code == CLI_OK)
+        out->tensor[i] = in->bath[i].pt ? in->bath[i].pt : like == i ? out->built[i] : out->tensor[like];
+        if (code == CLI_OK && like == i)
             check_tensor(&out->warnings, out->tensor[i], i,
                          in->task == TASK_CHAIN ? "method.process_tensor" : "method");
     }

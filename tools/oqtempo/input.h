@@ -97,5 +97,8 @@ void chain_release(struct chain_input *chain);
 int baths_read_tensors(struct input *in, const char *path);
 int baths_read(struct input *in, const char *path);
 void baths_release(struct input *in);
+/** The first bath that is written like number i, but for the sites of a chain; i if there is none before it.
+ */
+size_t bath_like(const struct input *in, size_t i);
 
 #endif
