@@ -47,6 +47,7 @@ typedef struct {
     double *t_l; /* k_l x k_l: q_l weighted by the Schmidt values to the left is isometry times t_l */
     double *q_r; /* k_r x (a_r r)                                                        */
     double *c, *turned, *theta, *scratch; /* p_l k_l p_r k_r each */
+    size_t room;                          /* numbers that fit into scratch */
 } split_gate;
 
 /* dst[j][i][rest] = src[i][j][rest] */
@@ -90,6 +91,7 @@ static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
     g->turned = (at += len);
     g->theta = (at += basis);
     g->scratch = (at += large);
+    g->room = large;
     g->q_l = (at += large);
     g->t_l = (at += padded(rows * g->kl));
     g->q_r = (at += padded(g->kl * g->kl));
@@ -187,31 +189,40 @@ typedef struct {
     double *v, *s;
 } right_basis;
 
-/* The right site is v [m'][p_r][k_r] q_r, in order [p_r][a_r][m'][r]. */
+/* Rows of v q_r for one p, [m'][a_r][r], go to [a_r][m'][r]. */
+static void place_rows(const split_gate *g, double *x, const double *rows, size_t stride, size_t n, size_t m)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t a = 0; a < g->ar; a++) {
+            const double *from = rows + i * stride + a * g->r;
+            double *to = x + (a * m + i) * g->r, w = g->w_r ? 1.0 / g->w_r[a] : 1.0;
+
+            for (size_t r = 0; r < g->r; r++)
+                to[r] = w * from[r];
+        }
+}
+
+/* The right site is v [m'][p_r][k_r] q_r, in order [p_r][a_r][m'][r]. A gate may make many states of few, more
+ * than fit into scratch with all columns of q_r, so they go there some at a time. */
 static oqt_status put_right(const split_gate *g, oqt__chain_site *site, const right_basis *basis,
                             oqt_error *err)
 {
-    size_t cols = g->ar * g->r, m = basis->rank;
-    double *wide = g->scratch;
+    size_t cols = g->ar * g->r, m = basis->rank, n = g->pr * g->kr, most = g->room / cols;
     oqt_status st;
 
     if ((st = oqt__chain_site_reserve(site, g->pr * cols * m, err)) != OQT_OK)
         return st;
     for (size_t p = 0; p < g->pr; p++) {
-        const double *v = basis->v + p * g->kr;
+        double *x = site->x + p * cols * m;
 
-        if (g->split_r)
-            oqt__gemm(false, false, m, cols, g->kr, 1.0, v, g->pr * g->kr, g->q_r, cols, 0.0, wide, cols);
-        for (size_t i = 0; i < m; i++)
-            for (size_t a = 0; a < g->ar; a++) {
-                const double *from =
-                    g->split_r ? wide + i * cols + a * g->r : v + i * g->pr * g->kr + a * g->r;
-
-                double *to = site->x + ((p * g->ar + a) * m + i) * g->r, w = g->w_r ? 1.0 / g->w_r[a] : 1.0;
-
-                for (size_t r = 0; r < g->r; r++)
-                    to[r] = w * from[r];
-            }
+        if (!g->split_r)
+            place_rows(g, x, basis->v + p * g->kr, n, m, m);
+        for (size_t i = 0, some; g->split_r && i < m; i += some) {
+            some = m - i < most ? m - i : most;
+            oqt__gemm(false, false, some, cols, g->kr, 1.0, basis->v + i * n + p * g->kr, n, g->q_r, cols, 0.0,
+                      g->scratch, cols);
+            place_rows(g, x + i * g->r, g->scratch, cols, some, m);
+        }
     }
     site->l = m;
     return OQT_OK;
