@@ -45,6 +45,16 @@ OQT_API void oqt_system_destroy(oqt_system *system);
 OQT_API oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_complex *op,
                                              oqt_error *err);
 
+/**
+ * Add any constant generator: L += generator.
+ *
+ * @param[in,out] system     unchanged on failure
+ * @param[in]     generator  d^2 x d^2, row-major vectorization; keeps matrices Hermitian and conserves the
+ * trace, both to 1e-10 of its largest element
+ * @return OQT_OK, OQT_EINVAL or OQT_ENOMEM
+ */
+OQT_API oqt_status oqt_system_add_generator(oqt_system *system, const oqt_complex *generator, oqt_error *err);
+
 /* ---- terms that depend on time ---- */
 
 /** A matrix d x d into op (zeroed before) at time t. Non-zero aborts: OQT_ECALLBACK. */

@@ -261,10 +261,20 @@ done:
     return st;
 }
 
+/* Take over another Liouvillian of the constant terms. */
+static void set_liouvillian(oqt_system *system, oqt_complex *liouvillian, double rate_norm)
+{
+    oqt__free(system->liouvillian);
+    system->liouvillian = liouvillian;
+    system->rate_norm = fmax(system->rate_norm, rate_norm);
+    if (system->generator)
+        oqt__system_generator(system->generator, system);
+}
+
 oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_complex *op, oqt_error *err)
 {
     size_t d, n;
-    oqt_complex *sum = NULL, *old;
+    oqt_complex *sum;
     double norm = 0.0;
     oqt_status st;
 
@@ -280,21 +290,70 @@ oqt_status oqt_system_add_dissipator(oqt_system *system, double rate, const oqt_
     if (!sum)
         return oqt__no_memory(err, "a dissipator");
     oqt__add_dissipator(sum, rate, op, d);
-    if (oqt__check_finite(sum, n, "", NULL) != OQT_OK) {
-        st = oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
-        goto done;
-    }
-    if ((st = oqt__operator_norm(&norm, op, d, err)) != OQT_OK)
-        goto done;
-    system->rate_norm = fmax(system->rate_norm, fabs(rate) * norm);
-    old = system->liouvillian;
-    system->liouvillian = sum;
-    sum = old;
-    if (system->generator)
-        oqt__system_generator(system->generator, system);
-done:
-    oqt__free(sum);
+    st = oqt__check_finite(sum, n, "", NULL) == OQT_OK
+             ? oqt__operator_norm(&norm, op, d, err)
+             : oqt__fail(err, OQT_EINVAL, "dissipator of rate %g overflows", rate);
+    if (st == OQT_OK)
+        set_liouvillian(system, sum, fabs(rate) * norm);
+    else
+        oqt__free(sum);
     return st;
+}
+
+/* Row ij of L has to be the conjugate of row ji, and rows ii add up to nothing. */
+static oqt_status check_generator(double *largest, const oqt_complex *l, size_t d, oqt_error *err)
+{
+    size_t n = d * d;
+    double asymmetry = 0.0, leak = 0.0;
+
+    *largest = 0.0;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++)
+                for (size_t m = 0; m < d; m++) {
+                    oqt_complex a = l[(i * d + j) * n + k * d + m], b = l[(j * d + i) * n + m * d + k];
+
+                    *largest = fmax(*largest, hypot(a.re, a.im));
+                    asymmetry = fmax(asymmetry, hypot(a.re - b.re, a.im + b.im));
+                }
+    for (size_t k = 0; k < n; k++) {
+        double re = 0.0, im = 0.0;
+
+        for (size_t i = 0; i < d; i++) {
+            re += l[(i * d + i) * n + k].re;
+            im += l[(i * d + i) * n + k].im;
+        }
+        leak = fmax(leak, hypot(re, im));
+    }
+    if (asymmetry > HERMITICITY_TOLERANCE * *largest)
+        return oqt__fail(err, OQT_EINVAL, "generator does not keep matrices Hermitian: off by %g", asymmetry);
+    if (leak > HERMITICITY_TOLERANCE * *largest)
+        return oqt__fail(err, OQT_EINVAL, "generator does not conserve the trace: off by %g", leak);
+    return OQT_OK;
+}
+
+oqt_status oqt_system_add_generator(oqt_system *system, const oqt_complex *generator, oqt_error *err)
+{
+    size_t n;
+    oqt_complex *sum;
+    double largest;
+    oqt_status st;
+
+    if (!system || !generator)
+        return oqt__fail(err, OQT_EINVAL, "system or generator is missing");
+    n = system->d * system->d;
+    if ((st = oqt__check_finite(generator, n, "generator", err)) != OQT_OK ||
+        (st = check_generator(&largest, generator, system->d, err)) != OQT_OK)
+        return st;
+    sum = oqt__copy(system->liouvillian, n * n, sizeof *sum);
+    if (!sum)
+        return oqt__no_memory(err, "a generator");
+    for (size_t i = 0; i < n * n; i++) {
+        sum[i].re += generator[i].re;
+        sum[i].im += generator[i].im;
+    }
+    set_liouvillian(system, sum, largest);
+    return OQT_OK;
 }
 
 int oqt_system_is_constant(const oqt_system *system)

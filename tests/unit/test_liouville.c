@@ -602,6 +602,45 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+/* A generator given whole is the Hamiltonian and the dissipator that it was made of, also in the propagator.
+ */
+START_TEST(generators_add_up)
+{
+    enum { D = 3, N = D * D };
+    oqt_complex h[N], a[N], whole[N * N], other[N * N], zero[N] = {{0.0, 0.0}};
+    oqt_system *one = NULL, *two = NULL;
+    oqt_error err = {0};
+    uint64_t seed = 8;
+
+    random_hermitian(h, D, &seed);
+    random_complex(a, N, &seed);
+    ASSERT_OK(oqt_system_create(&one, D, h, &err), err);
+    ASSERT_OK(oqt_system_add_dissipator(one, 0.3, a, &err), err);
+    oqt_system_liouvillian(whole, one);
+    ASSERT_OK(oqt_system_create(&two, D, zero, &err), err);
+    ASSERT_OK(oqt_system_add_generator(two, whole, &err), err);
+    oqt_system_liouvillian(other, two);
+    ck_assert_double_le(max_diff_complex(whole, other, N * N), 1e-14);
+    ASSERT_OK(oqt_system_propagator(whole, one, 0.7, &err), err);
+    ASSERT_OK(oqt_system_propagator(other, two, 0.7, &err), err);
+    ck_assert_double_le(max_diff_complex(whole, other, N * N), 1e-14);
+
+    oqt_system_liouvillian(whole, one);
+    oqt_system_liouvillian(other, two);
+    whole[1].im += 1e-3; /* not Hermitian any more */
+    ck_assert_int_eq(oqt_system_add_generator(two, whole, &err), OQT_EINVAL);
+    oqt_system_liouvillian(whole, one);
+    whole[0].re += 1e-3; /* the trace grows */
+    ck_assert_int_eq(oqt_system_add_generator(two, whole, &err), OQT_EINVAL);
+    whole[0].re = NAN;
+    ck_assert_int_eq(oqt_system_add_generator(two, whole, &err), OQT_EINVAL);
+    oqt_system_liouvillian(whole, two);
+    ck_assert_mem_eq(whole, other, sizeof whole);
+    oqt_system_destroy(one);
+    oqt_system_destroy(two);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("liouville");
@@ -613,6 +652,7 @@ int main(void)
     tcase_add_test(tc, hermiticity_defect_is_relative);
     tcase_add_test(tc, real_form_acts_as_the_complex_one);
     tcase_add_test(tc, rotation_is_u_dagger_rho_u_and_orthogonal);
+    tcase_add_test(tc, generators_add_up);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("system");
