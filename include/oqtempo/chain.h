@@ -60,7 +60,7 @@ typedef struct {
     double dt;         /* > 0, that of all process tensors                                                  */
     int order;         /* of the Trotter products between process tensors: 1, 2 or 4                        */
     double tolerance;  /* a truncation drops singular values whose 2-norm is at most this times the largest */
-    size_t max_bond;   /* limit of the bonds between sites; 0: none                                         */
+    size_t max_bond;   /* limit of the bonds between sites, at least 3; 0: none                             */
     int n_threads;     /* 0: OpenMP's default                                                               */
     double start_time; /* when step 0 begins */
     const oqt_control *const *site_controls; /* of each site, of its dimension; NULL: none, or none there  */

@@ -202,8 +202,8 @@ static void place_rows(const split_gate *g, double *x, const double *rows, size_
         }
 }
 
-/* The right site is v [m'][p_r][k_r] q_r, in order [p_r][a_r][m'][r]. A gate may make many states of few, more
- * than fit into scratch with all columns of q_r, so they go there some at a time. */
+/* The right site is v [m'][p_r][k_r] q_r, in order [p_r][a_r][m'][r]. A gate may make many states of few,
+ * more than fit into scratch with all columns of q_r, so they go there some at a time. */
 static oqt_status put_right(const split_gate *g, oqt__chain_site *site, const right_basis *basis,
                             oqt_error *err)
 {
@@ -219,8 +219,8 @@ static oqt_status put_right(const split_gate *g, oqt__chain_site *site, const ri
             place_rows(g, x, basis->v + p * g->kr, n, m, m);
         for (size_t i = 0, some; g->split_r && i < m; i += some) {
             some = m - i < most ? m - i : most;
-            oqt__gemm(false, false, some, cols, g->kr, 1.0, basis->v + i * n + p * g->kr, n, g->q_r, cols, 0.0,
-                      g->scratch, cols);
+            oqt__gemm(false, false, some, cols, g->kr, 1.0, basis->v + i * n + p * g->kr, n, g->q_r, cols,
+                      0.0, g->scratch, cols);
             place_rows(g, x + i * g->r, g->scratch, cols, some, m);
         }
     }
@@ -442,6 +442,8 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
     warm.n_start = g.m;
     warm.start = g.scratch;
     warm.only_right = true;
+    if (rule->max_rank > 0) /* of at least 3: two states are for the traces */
+        warm.max_rank = rule->max_rank - 2;
     for (size_t p = 0; p < g.pr; p++) /* core_r [p][m][k] as rows [m][p][k]: the right basis so far */
         for (size_t m = 0; m < g.m; m++)
             memcpy(g.scratch + (m * g.pr + p) * g.kr, g.core_r + (p * g.m + m) * g.kr,

@@ -404,6 +404,9 @@ static oqt_status check_arguments(const oqt_chain *chain, const void *initial, c
     if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance of a chain must be between 0 and 1, got %g",
                          opt->tolerance);
+    if (opt->max_bond == 1 || opt->max_bond == 2)
+        return oqt__fail(err, OQT_EINVAL, "limit of the bonds of a chain must be 0 or at least 3, got %zu",
+                         opt->max_bond);
     if (opt->n_threads < 0)
         return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", opt->n_threads);
     return OQT_OK;

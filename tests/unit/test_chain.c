@@ -671,6 +671,34 @@ START_TEST(truncation_conserves_traces)
 }
 END_TEST
 
+/* The limit holds with the states that keep the traces, and they keep them. */
+START_TEST(limits_of_bonds_hold)
+{
+    oqt_chain *chain = xyz_chain(6);
+    oqt_complex initial[24];
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < 6; i++)
+        set_state(initial, i, i % 2 ? DOWN : UP);
+    for (size_t limit = 3; limit < 12; limit += 4) {
+        oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+        oqt_tebd_stats stats;
+        oqt_tebd *run = NULL;
+
+        opt.dt = 0.2;
+        opt.max_bond = limit;
+        ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+        ASSERT_OK(oqt_tebd_step(run, 10, &err), err);
+        oqt_tebd_get_stats(&stats, run);
+        ck_assert_uint_eq(stats.bond_dimension, limit);
+        ck_assert(stats.bond_limit_hit);
+        ck_assert_double_lt(stats.trace_drift, 1e-13);
+        oqt_tebd_destroy(run);
+    }
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
 /* One gate that does nothing but truncate: the reduced states of either side stay, those across do not. */
 START_TEST(truncation_leaves_either_side_alone)
 {
@@ -916,6 +944,7 @@ int main(void)
     tcase_add_test(tc, chains_equal_dense_products);
     tcase_add_test(tc, errors_fall_with_the_order);
     tcase_add_test(tc, truncation_conserves_traces);
+    tcase_add_test(tc, limits_of_bonds_hold);
     tcase_add_test(tc, truncation_leaves_either_side_alone);
     tcase_add_test(tc, results_do_not_depend_on_threads_or_grouping);
     tcase_add_test(tc, what_threads_do_does_not_matter);
