@@ -126,6 +126,24 @@ expect_code 0
 rows "$scratch/two-elements"
 check "not the same as one bath of two sites" cmp -s "$scratch/one-element" "$scratch/two-elements"
 
+# From a file.
+if "$oqtempo" info --json | grep -q '"hdf5_tables": true'; then
+  { echo 'system: {dimension: 2}'; echo 'time: {step: 0.2, steps: 3}'; echo 'method: {tolerance: 1.0e-8}'; echo 'baths:'; sed -n '/^  - site: 0/,/temperature/p' "$scratch/bath.yaml"; } |
+    sed 's/site: 0/coupling: spin_y/; /^    coupling/d' >"$scratch/pt.yaml"
+  run pt build "$scratch/pt.yaml" -o "$scratch/pt.h5"
+  expect_code 0
+  sed "/^    [cst]/d; s/site: 0/{site: [0, 2], process_tensor: pt.h5}/" "$scratch/bath.yaml" >"$scratch/stored.yaml"
+  run run "$scratch/stored.yaml"
+  expect_code 0
+  echo "3 0.5964807495053 0.4977410600574 0.3224728380875" >"$scratch/wanted"
+  agree 1e-6 2 3 4
+  run run "$scratch/stored.yaml" --set time.step=0.1
+  expect_code 2
+  expect_error "has time step 0.2"
+  run run "$scratch/stored.yaml" --set chain.dimensions=3
+  expect_code 2
+fi
+
 # ---- two sites are one system: everything at once against the task dynamics in the joint space ----
 
 cat >"$scratch/two.yaml" <<'END'
@@ -390,10 +408,10 @@ expect_out "dimensions: 2 3"
 run guess "$examples/chain.yaml"
 expect_code 2
 expect_error "guess is for runs of one system"
-run pt build "$examples/chain.yaml" -o "$scratch/pt.h5"
+run pt build "$examples/chain.yaml" -o "$scratch/none.h5"
 expect_code 2
 expect_error "the task is chain"
-expect_no_file "$scratch/pt.h5"
+expect_no_file "$scratch/none.h5"
 
 # An image of three sites or more, lines of two.
 if command -v gnuplot >/dev/null && echo 'set terminal pngcairo' | gnuplot -d - >/dev/null 2>&1; then
