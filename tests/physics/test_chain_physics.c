@@ -282,8 +282,8 @@ START_TEST(closed_chain_equals_free_fermions)
 {
     static const struct {
         int order;
-        double dt, bound;
-    } runs[2] = {{2, 0.15, 1e-4}, {4, 0.5, 1e-6}}; /* the largest error to time 3 */
+        double dt, tolerance, bound;
+    } runs[2] = {{2, 0.15, 1e-6, 1e-4}, {4, 0.5, 1e-7, 1e-6}}; /* the largest error to time 3 */
     bool wall[N_FREE];
 
     for (size_t i = 0; i < N_FREE; i++)
@@ -291,8 +291,8 @@ START_TEST(closed_chain_equals_free_fermions)
     for (int k = 0; k < 2; k++) {
         double coarse[2], fine[2], dt = runs[k].dt;
 
-        free_errors(coarse, wall, 2.0 * dt, 3.0, runs[k].order, 1e-7);
-        free_errors(fine, wall, dt, 3.0, runs[k].order, 1e-7);
+        free_errors(coarse, wall, 2.0 * dt, 3.0, runs[k].order, runs[k].tolerance);
+        free_errors(fine, wall, dt, 3.0, runs[k].order, runs[k].tolerance);
         for (int what = 0; what < 2; what++) {
             ck_assert_double_lt(fine[what], runs[k].bound);
             ck_assert_double_eq_tol(log2(coarse[what] / fine[what]), runs[k].order, 0.35);
@@ -682,7 +682,8 @@ static void relax(oqt_complex *rho, size_t n, size_t n_baths, const struct end_b
     run = start(chain, initial, n_pt, (const oqt_pt *const *)site, dt, 2, tolerance);
     ASSERT_OK(oqt_tebd_step(run, n_steps, &err), err);
     ASSERT_OK(oqt_tebd_density(rho, run, n, sites, &err), err);
-    ck_assert_double_lt(fabs(oqt_tebd_trace(run) - 1.0), 1e-12);
+    ck_assert_double_lt(fabs(oqt_tebd_trace(run) - 1.0),
+                        fmax(1e-12, 2e-15 * (double)n_steps)); /* rounding of gates */
     if (entropy)
         ASSERT_OK(oqt_tebd_entropies(entropy, NULL, run, &err), err);
     oqt_tebd_destroy(run);
@@ -771,19 +772,29 @@ static void currents(double flow[2], double dt, double left, double right, doubl
 
 START_TEST(energy_flows_from_hot_to_cold_and_alike_everywhere)
 {
-    static const double temperatures[3][2] = {{2.0, 0.6}, {0.6, 2.0}, {0.6, 0.6}};
-    static const double sign[3] = {1.0, -1.0, 0.0};
+    const double time = 300.0, temperatures[2][2] = {{2.0, 0.6}, {0.6, 2.0}}, sign[2] = {1.0, -1.0};
 
-    for (int k = 0; k < 3; k++) {
-        double flow[2];
+    for (int k = 0; k < 2; k++) {
+        double coarse[2], fine[2], slope;
 
-        currents(flow, 0.4, temperatures[k][0], temperatures[k][1], 200.0);
-        ck_assert_double_lt(fabs(flow[0] - flow[1]), 1e-5);
-        if (sign[k] == 0.0)
-            ck_assert_double_lt(fabs(flow[0]), 1e-5);
-        else
-            ck_assert_double_gt(sign[k] * flow[0], 0.02);
+        currents(coarse, 0.4, temperatures[k][0], temperatures[k][1], time);
+        currents(fine, 0.2, temperatures[k][0], temperatures[k][1], time);
+        ck_assert_double_gt(sign[k] * fine[0], 0.02);
+        ck_assert_double_lt(fabs(fine[0] - fine[1]), 2e-5);
+        slope = log2(fabs(coarse[0] - coarse[1]) / fabs(fine[0] - fine[1]));
+        ck_assert_msg(slope > 1.5 && slope < 2.5, "slope %g", slope);
     }
+}
+END_TEST
+
+/* None flows between baths of one temperature, however different they are. */
+START_TEST(no_energy_flows_at_one_temperature)
+{
+    double flow[2];
+
+    currents(flow, 0.2, 0.6, 0.6, 300.0);
+    ck_assert_double_lt(fabs(flow[0]), 1e-4);
+    ck_assert_double_lt(fabs(flow[1]), 1e-4);
 }
 END_TEST
 
@@ -889,11 +900,12 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "slow") == 0) {
         tcase_set_timeout(tc, 600);
         tcase_add_test(tc, energy_flows_from_hot_to_cold_and_alike_everywhere);
+        tcase_add_test(tc, no_energy_flows_at_one_temperature);
+        tcase_add_test(tc, neel_state_equals_free_fermions);
         tcase_add_test(tc, a_bath_at_one_end_brings_the_chain_to_its_temperature);
     } else {
         tcase_set_timeout(tc, 120);
         tcase_add_test(tc, closed_chain_equals_free_fermions);
-        tcase_add_test(tc, neel_state_equals_free_fermions);
         tcase_add_test(tc, chain_of_lindblad_terms_equals_the_joint_liouvillian);
         tcase_add_test(tc, two_sites_equal_the_joint_open_system);
         tcase_add_test(tc, a_pulse_on_correlated_sites_equals_the_joint_open_system);
