@@ -863,6 +863,7 @@ static oqt_status take_steps(oqt_tebd *run, uint64_t n, oqt_error *err)
     int n_tasks = blas || run->parallel == OQT_PARALLEL_NONE ? 1 : run->n_threads;
     oqt_status st = make_varying_gates(run, n, err);
 
+    (void)n_tasks; /* a serial build has no use for it */
     if (st != OQT_OK)
         return st;
     if (blas)

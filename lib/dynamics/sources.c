@@ -7,6 +7,7 @@
 #include "dynamics/sources.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "linalg/linalg.h"
@@ -332,9 +333,11 @@ static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_thre
 {
     size_t d4 = s->d * s->d * s->d * s->d, n_piece = 2 * s->n * n, failed = SIZE_MAX;
     oqt_error first = {0};
+    pthread_mutex_t lock; /* a critical section would leave a symbol of its own in the library */
 
     (void)n_threads; /* a serial build has no use for it */
-#pragma omp parallel for default(none) shared(s, step, n, d4, n_piece, failed, first) schedule(static)       \
+    pthread_mutex_init(&lock, NULL);
+#pragma omp parallel for default(none) shared(s, step, n, d4, n_piece, failed, first, lock) schedule(static) \
     num_threads(n_threads) if (n_threads > 1)
     for (size_t p = 0; p < n_piece; p++) {
         size_t thread = (size_t)oqt__thread_index();
@@ -344,12 +347,14 @@ static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_thre
 
         if (st == OQT_OK)
             continue;
-#pragma omp critical
+        pthread_mutex_lock(&lock);
         if (p < failed) {
             failed = p;
             first = inner;
         }
+        pthread_mutex_unlock(&lock);
     }
+    pthread_mutex_destroy(&lock);
     return failed == SIZE_MAX ? OQT_OK : oqt__fail(err, first.code, "%s", first.text);
 }
 

@@ -34,8 +34,13 @@ all_languages()
     fi
 }
 
+# A static library brings the OpenMP of the compiler that made it, which its sister links.
+case $CC in
+*clang*) sisters='clang++ c++ g++' ;;
+*) sisters='c++ g++ clang++' ;;
+esac
 user_c=$1 user_cpp=$2 cxx=
-for candidate in ${CXX:-c++ g++ clang++}; do
+for candidate in ${CXX:-$sisters}; do
     if [ -z "$cxx" ] && command -v "$candidate" >/dev/null; then cxx=$candidate; fi
 done
 [ -n "$cxx" ] || echo "no C++ compiler found: only the C program was tried"
