@@ -97,6 +97,15 @@ double oqt__hermiticity_defect(const oqt_complex *a, size_t d)
     return largest > 0.0 ? defect / largest : 0.0;
 }
 
+bool oqt__is_diagonal(const oqt_complex *a, size_t d)
+{
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            if (i != j && (a[i * d + j].re != 0.0 || a[i * d + j].im != 0.0))
+                return false;
+    return true;
+}
+
 /* ---- superoperators ---- */
 
 void oqt__herm_superop(double *out, const oqt_complex *superop, size_t d)

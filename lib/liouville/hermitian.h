@@ -24,6 +24,9 @@ void oqt__herm_to_matrix(oqt_complex *rho, const double *x, const double *y, siz
 /** Largest |element of a - a^+| / largest |element| of a; 0 for a = 0. */
 double oqt__hermiticity_defect(const oqt_complex *a, size_t d);
 
+/** All elements off the diagonal are 0. */
+bool oqt__is_diagonal(const oqt_complex *a, size_t d);
+
 /** Real form of a Hermiticity-preserving superoperator (d^2 x d^2, row-major vectorization). */
 void oqt__herm_superop(double *out, const oqt_complex *superop, size_t d);
 

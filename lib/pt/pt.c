@@ -51,15 +51,6 @@ void oqt_pt_destroy(oqt_pt *pt)
     oqt__free(pt);
 }
 
-static bool is_diagonal(const oqt_complex *a, size_t d)
-{
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++)
-            if (i != j && (a[i * d + j].re != 0.0 || a[i * d + j].im != 0.0))
-                return false;
-    return true;
-}
-
 static oqt_status diagonalize(oqt_pt *pt, const oqt_complex *coupling, oqt_error *err)
 {
     size_t d = pt->d;
@@ -68,7 +59,7 @@ static oqt_status diagonalize(oqt_pt *pt, const oqt_complex *coupling, oqt_error
     pt->u = oqt__calloc(d * d, sizeof *pt->u);
     if (!pt->o || !pt->u)
         return oqt__no_memory(err, "a coupling operator");
-    pt->rotated = !is_diagonal(coupling, d);
+    pt->rotated = !oqt__is_diagonal(coupling, d);
     if (pt->rotated)
         return oqt__eigh_complex(pt->o, pt->u, coupling, d, err);
     for (size_t i = 0; i < d; i++) {

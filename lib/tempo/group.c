@@ -45,15 +45,6 @@ void oqt__groups_release(oqt__group *group, size_t n)
 
 /* ---- eigenbasis ---- */
 
-static bool is_diagonal(const oqt_complex *a, size_t d)
-{
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++)
-            if (i != j && (a[i * d + j].re != 0.0 || a[i * d + j].im != 0.0))
-                return false;
-    return true;
-}
-
 static double largest_element(const oqt_complex *a, size_t n)
 {
     double largest = 0.0;
@@ -96,7 +87,7 @@ static oqt_status common_basis(bool *common, oqt_complex *u, double *o, const oq
         double size = largest_element(a, d * d),
                share = size > 0.0 ? 1.0 / sqrt(1.0 + 0.7 * (double)e) / size : 0.0;
 
-        diagonal = diagonal && is_diagonal(a, d);
+        diagonal = diagonal && oqt__is_diagonal(a, d);
         for (size_t i = 0; i < d * d; i++)
             sum[i] = (oqt_complex){sum[i].re + share * a[i].re, sum[i].im + share * a[i].im};
     }
@@ -278,7 +269,7 @@ oqt_status oqt__groups_create(oqt__group **out, size_t *n_out, size_t d, size_t 
         if (st != OQT_OK)
             break;
         group[n_group] = (oqt__group){.d = d, .n_baths = n};
-        st = create_one(&group[n_group++], baths + first, u, o, scratch, is_diagonal(u, d), err);
+        st = create_one(&group[n_group++], baths + first, u, o, scratch, oqt__is_diagonal(u, d), err);
     }
     oqt__free(u);
     oqt__free(o);
