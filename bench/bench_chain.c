@@ -8,16 +8,16 @@
  * tensor included), wall and CPU seconds, the largest bond, the speed beside that of dgemm on one core, and
  * work over span, the number of threads that could be busy. -x: the error of other final values of rho_00,
  * those of peers/peer_tebd.py. The bath's process tensor is made before and not timed. */
+#include "bench.h"
 #include "config.h"
-
-#include <oqtempo/oqtempo.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+const char bench_name[] = "bench_chain";
 
 enum { MAX_SITES = 64, MAX_STEPS = 200 };
 
@@ -26,50 +26,6 @@ struct setup {
     uint64_t steps;
     int bath, threads;
 };
-
-static void fail(const char *text)
-{
-    fprintf(stderr, "bench_chain: %s\n", text);
-    exit(1);
-}
-
-static void check(oqt_status st, const oqt_error *err)
-{
-    if (st != OQT_OK)
-        fail(err->text);
-}
-
-static double clock_of(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* ---- dgemm ---- */
-
-void dgemm_(const char *, const char *, const int *, const int *, const int *, const double *, const double *,
-            const int *, const double *, const int *, const double *, double *, const int *, size_t, size_t);
-
-static double dgemm_speed(int n)
-{
-    size_t len = (size_t)n * (size_t)n;
-    double *a = calloc(3 * len, sizeof *a), one = 1.0, zero = 0.0, best = 0.0;
-
-    if (!a)
-        fail("out of memory");
-    for (size_t i = 0; i < 2 * len; i++)
-        a[i] = (double)(i % 7) - 3.0;
-    for (int k = 0; k < 8; k++) {
-        double begin = clock_of(CLOCK_PROCESS_CPUTIME_ID);
-
-        dgemm_("N", "N", &n, &n, &n, &one, a, &n, a + len, &n, &zero, a + 2 * len, &n, 1, 1);
-        best = fmax(best, 2.0 * (double)n * (double)len / (clock_of(CLOCK_PROCESS_CPUTIME_ID) - begin));
-    }
-    free(a);
-    return best;
-}
 
 /* ---- the problem ---- */
 

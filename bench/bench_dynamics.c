@@ -13,39 +13,26 @@
  *   pulse    what the propagators of a pulse cost: 256 steps more than with a constant Hamiltonian, as a
  * share of the run, and of the run with the making of the tensor
  */
-#include <oqtempo/oqtempo.h>
+#include "bench.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+const char bench_name[] = "bench_dynamics";
 
 enum { N_BATCH = 1000, PEAK_SIZE = 1000 };
 
 static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
 static const oqt_complex upper[4] = {{1, 0}, {0, 0}, {0, 0}, {0, 0}};
 
-void dgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const double *alpha,
-            const double *a, const int *lda, const double *b, const int *ldb, const double *beta, double *c,
-            const int *ldc, size_t len_a, size_t len_b);
-
-static void check(oqt_status status, const oqt_error *err)
-{
-    if (status != OQT_OK) {
-        fprintf(stderr, "bench_dynamics: %s\n", err->text);
-        exit(1);
-    }
-}
-
 static double *doubles(size_t n)
 {
     double *x = malloc(n * sizeof *x);
 
-    if (!x) {
-        fprintf(stderr, "bench_dynamics: out of memory\n");
-        exit(1);
-    }
+    if (!x)
+        fail("out of memory");
     for (size_t i = 0; i < n; i++)
         x[i] = 1e-3 * (double)(i % 7);
     return x;
@@ -54,10 +41,7 @@ static double *doubles(size_t n)
 /* Time of the processor with one thread, so that other programs disturb less; else of the clock. */
 static double seconds(int n_threads)
 {
-    struct timespec now;
-
-    clock_gettime(n_threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return clock_of(n_threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 /* Flops per second of BLAS, with as many threads as OPENBLAS_NUM_THREADS says. */

@@ -12,12 +12,13 @@
  *   accuracy wanted error instead of a tolerance, system named
  *
  * Columns ratio = error / tolerance (or accuracy), and true = error / estimate. */
-#include <oqtempo/oqtempo.h>
+#include "bench.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+const char bench_name[] = "bench_grid";
 
 static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
 static const oqt_complex initial[8] = {{1, 0},   {0, 0},   {0, 0},   {0, 0},
@@ -48,22 +49,6 @@ static struct problem draw(uint64_t id)
     return p;
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void check(oqt_status status, const oqt_error *err)
-{
-    if (status != OQT_OK) {
-        fprintf(stderr, "bench_grid: %s\n", err->text);
-        exit(1);
-    }
-}
-
 /* rho of both columns; false if the tensor could not be built. */
 static int run(oqt_complex *rho, oqt_pt_info *info, double *cpu, const struct problem *p,
                const oqt_bath *bath, const oqt_system *system, const oqt_pt_options *opt)
@@ -72,13 +57,13 @@ static int run(oqt_complex *rho, oqt_pt_info *info, double *cpu, const struct pr
     oqt_dynamics *dyn;
     oqt_pt *pt;
     oqt_error err;
-    double start = cpu_seconds();
+    double start = clock_of(CLOCK_PROCESS_CPUTIME_ID);
 
     if (oqt_pt_create(&pt, bath, 2, half_z, p->dt, opt, &err) != OQT_OK) {
         fprintf(stderr, "bench_grid: %s\n", err.text);
         return 0;
     }
-    *cpu = cpu_seconds() - start;
+    *cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - start;
     oqt_pt_get_info(info, pt);
     dyn_opt.n_threads = 1;
     check(oqt_dynamics_create(&dyn, 1, (const oqt_pt *[]){pt}, 2, (const oqt_system *[]){system, system},

@@ -5,17 +5,17 @@
  * (memory coefficients and fit included) and of propagating, the bond, and the speed of the builder beside
  * that of dgemm. Then, for each case, the least CPU seconds of building that keep the error below 1e-2, 1e-3,
  * 1e-4. docs/benchmarks.md says how to read it. */
+#include "bench.h"
 #include "config.h"
-
-#include <oqtempo/oqtempo.h>
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+const char bench_name[] = "bench_pt";
 
 enum { MAX_D = 5, MAX_STEPS = 500, MAX_RUNS = 99, MAX_GRID = 64, N_LIMITS = 3, MAX_DISSIPATORS = 2 };
 
@@ -133,32 +133,9 @@ struct outcome {
     oqt_complex rho[(MAX_STEPS + 1) * MAX_D * MAX_D];
 };
 
-void dgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const double *alpha,
-            const double *a, const int *lda, const double *b, const int *ldb, const double *beta, double *c,
-            const int *ldc);
 #ifdef OQT_HAVE_OPENBLAS
 void openblas_set_num_threads(int n);
 #endif
-
-static void fail(const char *text)
-{
-    fprintf(stderr, "bench_pt: %s\n", text);
-    exit(1);
-}
-
-static void check(oqt_status status, const oqt_error *err)
-{
-    if (status != OQT_OK)
-        fail(err->text);
-}
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static int by_size(const void *a, const void *b)
 {
@@ -171,27 +148,6 @@ static double median(double *x, size_t n)
 {
     qsort(x, n, sizeof *x, by_size);
     return x[n / 2];
-}
-
-/* Most flops per CPU second of products of this size, on one thread. */
-static double dgemm_speed(int n)
-{
-    const double one = 1.0, zero = 0.0;
-    size_t size = (size_t)n * (size_t)n;
-    double *a = malloc(3 * size * sizeof *a), best = INFINITY;
-
-    if (!a)
-        fail("out of memory");
-    for (size_t i = 0; i < 3 * size; i++)
-        a[i] = (double)(i % 17) - 8.0;
-    for (int repeat = 0; repeat < 12; repeat++) {
-        double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
-
-        dgemm_("N", "N", &n, &n, &n, &one, a, &n, a + size, &n, &zero, a + 2 * size, &n);
-        best = fmin(best, seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
-    }
-    free(a);
-    return 2.0 * pow(n, 3) / best;
 }
 
 static void hamiltonian(oqt_complex *out, const struct bench_case *c)
@@ -256,26 +212,26 @@ static void run(struct outcome *out, const struct bench_case *c, double toleranc
     oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
     oqt_complex initial[MAX_D * MAX_D] = {{0, 0}};
     oqt_system *system = make_system(c);
-    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double wall = clock_of(CLOCK_MONOTONIC), cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     oqt_dynamics *dyn;
     oqt_error err;
     oqt_pt *pt;
 
     pt = build(c, system, tolerance, path_rate, n_threads);
-    out->build_wall = seconds(CLOCK_MONOTONIC) - wall;
-    out->build_cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->build_wall = clock_of(CLOCK_MONOTONIC) - wall;
+    out->build_cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     oqt_pt_get_info(&out->info, pt);
 
     opt.n_threads = n_threads;
     initial[c->initial * (c->d + 1)].re = 1.0;
-    wall = seconds(CLOCK_MONOTONIC);
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    wall = clock_of(CLOCK_MONOTONIC);
+    cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     check(oqt_dynamics_create(&dyn, 1, (const oqt_pt *[]){pt}, 1, (const oqt_system *[]){system}, initial,
                               &opt, &err),
           &err);
     check(oqt_dynamics_record(out->rho, dyn, c->n_steps, &err), &err);
-    out->run_wall = seconds(CLOCK_MONOTONIC) - wall;
-    out->run_cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    out->run_wall = clock_of(CLOCK_MONOTONIC) - wall;
+    out->run_cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     oqt_dynamics_destroy(dyn);
     oqt_pt_destroy(pt);
     oqt_system_destroy(system);

@@ -4,16 +4,16 @@
  * smaller one, wall and CPU seconds, the largest bond, and the speed beside that of dgemm; then the same for
  * the last tenth of the steps, when the chain of slots has its full length. The run with the smallest epsrel
  * is itself compared with a process tensor. docs/benchmarks.md says how to read it. */
+#include "bench.h"
 #include "config.h"
-
-#include <oqtempo/oqtempo.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+const char bench_name[] = "bench_tempo";
 
 enum { MAX_STEPS = 1000, MAX_RUNS = 99 };
 
@@ -25,51 +25,6 @@ struct setup {
 };
 
 static oqt_complex reference[(MAX_STEPS + 1) * 4];
-
-static void fail(const char *text)
-{
-    fprintf(stderr, "bench_tempo: %s\n", text);
-    exit(1);
-}
-
-static void check(oqt_status st, const oqt_error *err)
-{
-    if (st != OQT_OK)
-        fail(err->text);
-}
-
-static double clock_of(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* ---- dgemm ---- */
-
-void dgemm_(const char *, const char *, const int *, const int *, const int *, const double *, const double *,
-            const int *, const double *, const int *, const double *, double *, const int *, size_t, size_t);
-
-static double dgemm_speed(int n)
-{
-    size_t len = (size_t)n * (size_t)n;
-    double *a = calloc(3 * len, sizeof *a), one = 1.0, zero = 0.0, best = 0.0;
-
-    if (!a)
-        fail("out of memory");
-    for (size_t i = 0; i < 2 * len; i++)
-        a[i] = (double)(i % 7);
-    for (int k = 0; k < 20; k++) {
-        double t = clock_of(CLOCK_PROCESS_CPUTIME_ID);
-
-        dgemm_("N", "N", &n, &n, &n, &one, a, &n, a + len, &n, &zero, a + 2 * len, &n, 1, 1);
-        t = clock_of(CLOCK_PROCESS_CPUTIME_ID) - t;
-        best = fmax(best, 2.0 * (double)len * (double)n / t);
-    }
-    free(a);
-    return best;
-}
 
 /* ---- case A ---- */
 
