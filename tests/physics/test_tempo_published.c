@@ -1,11 +1,7 @@
 /* test_tempo_published.c - TEMPO against published trajectories, and against process tensors. Numbers marked
  * OQuPy were made with OQuPy 0.5.0 at an SVD tolerance of 1e-10 or smaller unless said otherwise; they carry
  * the error of its bath integrals, about 1e-9. */
-#include "physics.h"
-
-static const oqt_complex half_x[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
-static const oqt_complex half_y[4] = {{0, 0}, {0, -0.5}, {0, 0.5}, {0, 0}};
-static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+#include "published.h"
 
 static oqt_tempo_options options(double epsrel, size_t memory_steps, double added)
 {
@@ -52,38 +48,14 @@ static oqt_tempo_stats run_tempo(oqt_complex *rho, const struct test_case *c, oq
     return stats;
 }
 
-static void assert_qubit(const oqt_complex *rho, double rho00, double re, double im, double tol)
-{
-    ck_assert_double_eq_tol(rho[0].re, rho00, tol);
-    ck_assert_double_eq_tol(rho[1].re, re, tol);
-    ck_assert_double_eq_tol(rho[1].im, im, tol);
-    ck_assert_double_eq_tol(rho[2].re, re, tol);
-    ck_assert_double_eq_tol(rho[2].im, -im, tol);
-    ck_assert_double_eq_tol(rho[3].re, 1.0 - rho00, tol);
-}
-
 START_TEST(full_memory_matches_published_trajectory)
 {
-    static const double expected[10][3] = {
-        /* OQuPy at 1e-13: rho00, Re rho01, Im rho01 for k = 1 .. 10 */
-        {0.99440094535407, 0.0, 0.02436473249527},
-        {0.98765525317623, -0.00037681737853, 0.04709979806696},
-        {0.97986301556282, -0.00179383886856, 0.06768454215143},
-        {0.97114190290609, -0.00458672995876, 0.08591272584545},
-        {0.96161403126239, -0.00868462228759, 0.10178739962010},
-        {0.95139778342395, -0.01380776231738, 0.11542995981742},
-        {0.94060340096514, -0.01963680108050, 0.12702132528666},
-        {0.92933099712037, -0.02589272443367, 0.13676444244796},
-        {0.91767008209229, -0.03235896667859, 0.14486144235211},
-        {0.90569996635508, -0.03887801364129, 0.15150130685477},
-    };
     struct test_case c = case_a;
     oqt_complex rho[11 * 4];
 
     c.n_steps = 10;
     run_tempo(rho, &c, options(1e-13, 0, 0.0));
-    for (size_t k = 1; k <= 10; k++)
-        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-9);
+    assert_qubits(rho, published_a, 10, 1e-9);
 }
 END_TEST
 
@@ -108,147 +80,56 @@ END_TEST
 
 START_TEST(cutoffs_and_end_corrections_match_published_states)
 {
-    static const struct {
-        size_t memory, steps;
-        double added, rho00, re, im;
-    } expected[] = {/* OQuPy */
-                    {3, 8, 0.0, 0.830334137365, -0.055714352897, 0.172777379896},
-                    {3, 8, 0.1, 0.830314020441, -0.064342740822, 0.173347687499},
-                    {3, 8, INFINITY, 0.830048496145, -0.071876313877, 0.175897212592},
-                    {1, 5, 0.0, 0.9053834275302, -0.011606967362, 0.15613202050698},
-                    {OQT_NO_MEMORY, 5, 0.0, 0.9027053205525, 0.0, 0.1735618402642}};
-
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    for (size_t i = 0; i < N_CUTS; i++) {
         struct test_case c = case_a;
         oqt_complex rho[9 * 4];
 
         c.dt = 0.1;
-        c.n_steps = expected[i].steps;
-        run_tempo(rho, &c, options(1e-12, expected[i].memory, expected[i].added));
-        assert_qubit(rho + 4 * c.n_steps, expected[i].rho00, expected[i].re, expected[i].im, 1e-9);
+        c.n_steps = published_cuts[i].steps;
+        run_tempo(rho, &c, options(1e-12, published_cuts[i].memory, published_cuts[i].added));
+        assert_qubit(rho + 4 * c.n_steps, published_cuts[i].rho00, published_cuts[i].re, published_cuts[i].im,
+                     1e-9);
     }
 }
 END_TEST
 
 START_TEST(qutrit_matches_published_trajectory)
 {
-    static const oqt_complex coupling[9] = {{0.5, 0}, {0, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
-    static const struct test_case qutrit = {
-        .d = 3,
-        .hamiltonian = {{1, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0, 0}},
-        .n_dissipators = 2,
-        .rate = {0.1, 0.2},
-        .lindblad = {{[7] = {1, 0}}, {[0] = {0.5, 0}, [4] = {-0.5, 0}}},
-        .initial = {[4] = {1, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, coupling}},
-        .dt = 0.05,
-        .n_steps = 5,
-    };
-    /* OQuPy at 1e-11; step 20 at 1e-8 */
-    static const struct {
-        size_t step, element;
-        double re, im;
-    } expected[] =
-        {
-            {1, 0, 6.1650902218e-4, 0},
-            {1, 4, 0.99377759313551, 0},
-            {1, 8, 5.6058978423e-3, 0},
-            {1, 1, -3.0599045829e-4, -0.024597405866671},
-            {1, 2, 6.1732296287e-4, -1.5203760196e-5},
-            {1, 5, 3.0006514237e-4, 0.024749118414986},
-            {3, 0, 0.0053670805226, 0},
-            {3, 4, 0.9743151676316, 0},
-            {3, 8, 0.0203177518457, 0},
-            {3, 1, -0.0043713485739, -0.0693457451161},
-            {3, 2, 0.0053531805613, -4.4667942142e-4},
-            {3, 5, 0.0014069938264, 0.0719708099482},
-            {5, 0, 0.0141539468523, 0},
-            {5, 4, 0.9465380089353, 0},
-            {5, 8, 0.0393080442012, 0},
-            {5, 1, -0.0152111320484, -0.1050065952942},
-        },
-      late[] = {{20, 0, 0.12576654, 0},           {20, 4, 0.61315913, 0},
-                {20, 8, 0.26107434, 0},           {20, 1, -0.11739955, -0.14312022},
-                {20, 2, 0.12211451, -0.05963574}, {20, 5, -0.06636822, 0.26917275}};
     struct test_case c = qutrit;
     oqt_complex rho[21 * 9];
 
     run_tempo(rho, &c, options(1e-11, 10, 0.0));
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        oqt_complex z = rho[9 * expected[i].step + expected[i].element];
-
-        ck_assert_double_eq_tol(z.re, expected[i].re, 1e-9);
-        ck_assert_double_eq_tol(z.im, expected[i].im, 1e-9);
-    }
+    assert_elements(rho, 3, published_qutrit, N_QUTRIT, 1e-9);
     c.n_steps = 20;
     run_tempo(rho, &c, options(1e-7, 10, 0.0));
-    for (size_t i = 0; i < sizeof late / sizeof *late; i++) {
-        oqt_complex z = rho[9 * late[i].step + late[i].element];
-
-        ck_assert_double_eq_tol(z.re, late[i].re, 1e-6);
-        ck_assert_double_eq_tol(z.im, late[i].im, 1e-6);
-    }
+    assert_elements(rho, 3, published_qutrit_late, N_QUTRIT_LATE, 1e-6);
 }
 END_TEST
 
 START_TEST(independent_boson_with_cut_memory_matches_published_coherence)
 {
-    static const struct {
-        size_t step;
-        double cut, corrected, exact;
-    } expected[] = {{1, -0.255343091683, -0.255343091683, -0.255343091683},
-                    {2, -0.265991999144, -0.265991999144, -0.265991999140},
-                    {3, -0.270228645134, -0.270228645134, -0.270228645125},
-                    {5, -0.278905452246, -0.272812607398, -0.272812607449},
-                    {10, -0.301836012900, -0.273997587521, -0.273997587529},
-                    {25, -0.382572024302, -0.274340047362, -0.274340047510}};
-    static const struct test_case c = {
-        .d = 2,
-        .initial = {{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 3.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, half_z}},
-        .dt = 0.4,
-        .n_steps = 25,
-    };
     oqt_complex cut[26 * 4], corrected[26 * 4];
 
-    run_tempo(cut, &c, options(1e-12, 2, 0.0));
-    run_tempo(corrected, &c, options(1e-12, 2, INFINITY));
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    run_tempo(cut, &boson, options(1e-12, 2, 0.0));
+    run_tempo(corrected, &boson, options(1e-12, 2, INFINITY));
+    for (size_t i = 0; i < N_BOSON; i++) {
         /* 1e-9: quadrature of the reference, 25 times; the closed form is better */
-        ck_assert_double_eq_tol(cut[4 * expected[i].step + 1].im, expected[i].cut, 1e-9);
-        ck_assert_double_eq_tol(corrected[4 * expected[i].step + 1].im, expected[i].corrected, 1e-9);
-        ck_assert_double_eq_tol(corrected[4 * expected[i].step + 1].im, expected[i].exact, 1e-11);
+        ck_assert_double_eq_tol(cut[4 * published_boson[i].step + 1].im, published_boson[i].cut, 1e-9);
+        ck_assert_double_eq_tol(corrected[4 * published_boson[i].step + 1].im, published_boson[i].corrected,
+                                1e-9);
+        ck_assert_double_eq_tol(corrected[4 * published_boson[i].step + 1].im, published_boson[i].exact,
+                                1e-11);
     }
 }
 END_TEST
 
 START_TEST(coupling_that_is_not_diagonal_matches_published_trajectory)
 {
-    static const double expected[5][3] = {
-        /* OQuPy at 1e-12 */
-        {0.5000000000000, 0.4652071785635, -0.0483006161517},
-        {0.4960301620972, 0.3970313503294, -0.0914485051647},
-        {0.4861563746427, 0.3322498060948, -0.1279429801182},
-        {0.4724711485271, 0.2780498945901, -0.1584834197616},
-        {0.4570804359657, 0.2328305363271, -0.1840487493003},
-    };
-    static const struct test_case c = {
-        .d = 2,
-        .hamiltonian = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}},
-        .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, half_y}},
-        .dt = 0.1,
-        .n_steps = 5,
-    };
-    struct test_case turned = c;
+    struct test_case turned = rotated;
     oqt_complex rho[6 * 4];
 
-    run_tempo(rho, &c, options(1e-12, 30, 0.0));
-    for (size_t k = 1; k <= 5; k++)
-        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-9);
+    run_tempo(rho, &rotated, options(1e-12, 30, 0.0));
+    assert_qubits(rho, published_rotated, 5, 1e-9);
     /* x -> y -> z -> x backwards: H along x, coupling along z, initial y+ */
     memcpy(turned.hamiltonian, half_x, sizeof half_x);
     turned.bath[0].coupling = half_z;
@@ -257,36 +138,22 @@ START_TEST(coupling_that_is_not_diagonal_matches_published_trajectory)
     run_tempo(rho, &turned, options(1e-12, 30, 0.0));
     for (size_t k = 1; k <= 5; k++) {
         /* <sz> = <sy of before>, <sx> = <sz>, <sy> = <sx> */
-        assert_qubit(rho + 4 * k, 0.5 - expected[k - 1][2], expected[k - 1][0] - 0.5, -expected[k - 1][1],
-                     1e-9);
+        assert_qubit(rho + 4 * k, 0.5 - published_rotated[k - 1][2], published_rotated[k - 1][0] - 0.5,
+                     -published_rotated[k - 1][1], 1e-9);
     }
 }
 END_TEST
 
 START_TEST(degenerate_coupling_matches_published_populations)
 {
-    static const oqt_complex coupling[9] = {{1, 0}, {0, 0}, {0, 0}, {0, 0}, {1, 0},
-                                            {0, 0}, {0, 0}, {0, 0}, {2, 0}};
-    static const struct test_case c = {
-        .d = 3,
-        .hamiltonian = {{-0.5, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {-0.5, 0}},
-        .initial = {{1, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, coupling}},
-        .dt = 0.05,
-        .n_steps = 20,
-    };
     oqt_complex rho[21 * 9], pt[21 * 9];
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
 
-    run_tempo(rho, &c, options(1e-8, 0, 0.0));
-    /* OQuPy at 1e-7, good to 2e-5 */
-    ck_assert_double_eq_tol(rho[180].re, 0.3290139, 3e-5);
-    ck_assert_double_eq_tol(rho[184].re, 0.6342415, 3e-5);
-    ck_assert_double_eq_tol(rho[188].re, 0.0367131, 3e-5);
+    run_tempo(rho, &degenerate, options(1e-8, 0, 0.0));
+    assert_degenerate(rho + 9 * 20);
     opt.tolerance = 1e-7;
     opt.n_threads = 1;
-    run_case(pt, NULL, NULL, &c, opt, OQT_SPLIT_SYMMETRIC);
+    run_case(pt, NULL, NULL, &degenerate, opt, OQT_SPLIT_SYMMETRIC);
     ck_assert_double_le(max_diff_complex(rho, pt, 21 * 9), 1e-5);
 }
 END_TEST
@@ -430,37 +297,19 @@ END_TEST
 
 /* ---- two baths ---- */
 
-static const struct test_case two_baths = {
-    .d = 2,
-    .hamiltonian = {{0.2, 0}, {0.5, 0}, {0.5, 0}, {-0.2, 0}},
-    .initial = {{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}},
-    .n_baths = 2,
-    .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_x},
-             {0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_z}},
-    .dt = 0.1,
-    .n_steps = 3,
-};
-
 START_TEST(two_baths_in_list_order_match_published_states)
 {
-    static const double xz[3][3] = {{0.545136055272, -0.018054422109, -0.434398401746},
-                                    {0.572167405452, -0.033641821733, -0.314501313674},
-                                    {0.583130513146, -0.048692271976, -0.218374251275}};
-    static const double zx[2][3] = {{0.572636441193, -0.033170269866, -0.314524350805},
-                                    {0.584715791073, -0.047637855509, -0.218482179584}};
     struct test_case c = two_baths;
     oqt_tempo_options opt = options(1e-12, 0, 0.0);
     oqt_complex rho[4 * 4];
 
     opt.split = OQT_SPLIT_LIST;
     run_tempo(rho, &c, opt);
-    for (size_t k = 1; k <= 3; k++)
-        assert_qubit(rho + 4 * k, xz[k - 1][0], xz[k - 1][1], xz[k - 1][2], 1e-9);
+    assert_qubits(rho, published_xz, 3, 1e-9);
     c.bath[0] = two_baths.bath[1];
     c.bath[1] = two_baths.bath[0];
     run_tempo(rho, &c, opt);
-    for (size_t k = 2; k <= 3; k++)
-        assert_qubit(rho + 4 * k, zx[k - 2][0], zx[k - 2][1], zx[k - 2][2], 1e-9);
+    assert_qubits(rho, published_zx, 3, 1e-9);
 }
 END_TEST
 

@@ -2,11 +2,7 @@
  *
  * Numbers marked OQuPy were made with OQuPy 0.5.0 at an SVD tolerance of 1e-11 or smaller unless said
  * otherwise; they carry the error of its bath integrals, about 1e-9. */
-#include "physics.h"
-
-static const oqt_complex half_x[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
-static const oqt_complex half_y[4] = {{0, 0}, {0, -0.5}, {0, 0.5}, {0, 0}};
-static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+#include "published.h"
 
 static oqt_pt_options tolerance(double tol)
 {
@@ -17,37 +13,13 @@ static oqt_pt_options tolerance(double tol)
     return opt;
 }
 
-static void assert_qubit(const oqt_complex *rho, double rho00, double re, double im, double tol)
-{
-    ck_assert_double_eq_tol(rho[0].re, rho00, tol);
-    ck_assert_double_eq_tol(rho[1].re, re, tol);
-    ck_assert_double_eq_tol(rho[1].im, im, tol);
-    ck_assert_double_eq_tol(rho[2].re, re, tol);
-    ck_assert_double_eq_tol(rho[2].im, -im, tol);
-    ck_assert_double_eq_tol(rho[3].re, 1.0 - rho00, tol);
-}
-
 START_TEST(spin_boson_matches_published_trajectory)
 {
-    static const double expected[10][3] = {
-        /* OQuPy: rho00, Re rho01, Im rho01 for k = 1 .. 10 */
-        {0.99440094535407, 0.0, 0.02436473249527},
-        {0.98765525317623, -0.00037681737853, 0.04709979806696},
-        {0.97986301556282, -0.00179383886856, 0.06768454215143},
-        {0.97114190290609, -0.00458672995876, 0.08591272584545},
-        {0.96161403126239, -0.00868462228759, 0.10178739962010},
-        {0.95139778342395, -0.01380776231738, 0.11542995981742},
-        {0.94060340096514, -0.01963680108050, 0.12702132528666},
-        {0.92933099712037, -0.02589272443367, 0.13676444244796},
-        {0.91767008209229, -0.03235896667859, 0.14486144235211},
-        {0.90569996635508, -0.03887801364129, 0.15150130685477},
-    };
     oqt_complex rho[21 * 4];
     oqt_dynamics_stats stats;
 
     run_case(rho, NULL, &stats, &case_a, tolerance(1e-8), OQT_SPLIT_SYMMETRIC);
-    for (size_t k = 1; k <= 10; k++)
-        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 1e-6);
+    assert_qubits(rho, published_a, 10, 1e-6);
     /* the value that the reference publishes for t = 1 is good to 1e-5 */
     assert_qubit(rho + 4 * 20, 0.7809559, -0.09456333, 0.16671419, 2e-5);
     ck_assert_double_le(stats.trace_drift, 1e-12);
@@ -68,132 +40,42 @@ END_TEST
  * 10 do not notice. */
 START_TEST(qutrit_matches_published_trajectory)
 {
-    static const oqt_complex coupling[9] = {{0.5, 0}, {0, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
-    static const struct test_case c = {
-        .d = 3,
-        .hamiltonian = {{1, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0, 0}},
-        .n_dissipators = 2,
-        .rate = {0.1, 0.2},
-        .lindblad = {{[7] = {1, 0}}, {[0] = {0.5, 0}, [4] = {-0.5, 0}}},
-        .initial = {[4] = {1, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, coupling}},
-        .dt = 0.05,
-        .n_steps = 10,
-    };
-    static const struct {
-        size_t step, element;
-        double re, im;
-    } expected[] = {
-        /* OQuPy */
-        {1, 0, 6.1650902218e-4, 0},
-        {1, 4, 0.99377759313551, 0},
-        {1, 8, 5.6058978423e-3, 0},
-        {1, 1, -3.0599045829e-4, -0.024597405866671},
-        {1, 2, 6.1732296287e-4, -1.5203760196e-5},
-        {1, 5, 3.0006514237e-4, 0.024749118414986},
-        {3, 0, 0.0053670805226, 0},
-        {3, 4, 0.9743151676316, 0},
-        {3, 1, -0.0043713485739, -0.0693457451161},
-        {3, 2, 0.0053531805613, -4.4667942142e-4},
-        {3, 5, 0.0014069938264, 0.0719708099482},
-        {5, 0, 0.0141539468523, 0},
-        {5, 4, 0.9465380089353, 0},
-        {5, 8, 0.0393080442012, 0},
-        {5, 1, -0.0152111320484, -0.1050065952942},
-    };
-    oqt_complex rho[11 * 9];
+    oqt_complex rho[6 * 9];
 
-    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        oqt_complex z = rho[9 * expected[i].step + expected[i].element];
-
-        ck_assert_double_eq_tol(z.re, expected[i].re, 3e-6);
-        ck_assert_double_eq_tol(z.im, expected[i].im, 3e-6);
-    }
+    run_case(rho, NULL, NULL, &qutrit, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    assert_elements(rho, 3, published_qutrit, N_QUTRIT, 3e-6);
 }
 END_TEST
 
-static const struct test_case rotated = {
-    .d = 2,
-    .hamiltonian = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}},
-    .initial = {{0.5, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}},
-    .n_baths = 1,
-    .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.0, half_y}},
-    .dt = 0.1,
-    .n_steps = 5,
-};
-
 START_TEST(coupling_that_is_not_diagonal_matches_published_trajectory)
 {
-    static const double expected[5][3] = {
-        /* OQuPy */
-        {0.5000000000000, 0.4652071785635, -0.0483006161517},
-        {0.4960301620972, 0.3970313503294, -0.0914485051647},
-        {0.4861563746427, 0.3322498060948, -0.1279429801182},
-        {0.4724711485271, 0.2780498945901, -0.1584834197616},
-        {0.4570804359657, 0.2328305363271, -0.1840487493003},
-    };
     oqt_complex rho[6 * 4];
 
     run_case(rho, NULL, NULL, &rotated, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
-    for (size_t k = 1; k <= 5; k++)
-        assert_qubit(rho + 4 * k, expected[k - 1][0], expected[k - 1][1], expected[k - 1][2], 3e-6);
+    assert_qubits(rho, published_rotated, 5, 3e-6);
 }
 END_TEST
 
 START_TEST(degenerate_coupling_matches_published_populations)
 {
-    static const oqt_complex coupling[9] = {[0] = {1, 0}, [4] = {1, 0}, [8] = {2, 0}};
-    static const struct test_case c = {
-        .d = 3,
-        .hamiltonian = {{-0.5, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {0, 0}, {1, 0}, {-0.5, 0}},
-        .initial = {{1, 0}},
-        .n_baths = 1,
-        .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, coupling}},
-        .dt = 0.05,
-        .n_steps = 20,
-    };
     oqt_complex rho[21 * 9];
 
-    run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
-    /* OQuPy at SVD tolerance 1e-7, whose two variants differ by 2e-5 */
-    ck_assert_double_eq_tol(rho[9 * 20].re, 0.3290139, 3e-5);
-    ck_assert_double_eq_tol(rho[9 * 20 + 4].re, 0.6342415, 3e-5);
-    ck_assert_double_eq_tol(rho[9 * 20 + 8].re, 0.0367131, 3e-5);
+    run_case(rho, NULL, NULL, &degenerate, tolerance(1e-7), OQT_SPLIT_SYMMETRIC);
+    assert_degenerate(rho + 9 * 20);
 }
 END_TEST
 
-static const struct test_case two_baths = {
-    .d = 2,
-    .hamiltonian = {{0.2, 0}, {0.5, 0}, {0.5, 0}, {-0.2, 0}},
-    .initial = {{0.5, 0}, {0, -0.5}, {0, 0.5}, {0.5, 0}},
-    .n_baths = 2,
-    .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_x},
-             {0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, half_z}},
-    .dt = 0.1,
-    .n_steps = 3,
-};
-
 START_TEST(two_baths_in_list_order_match_published_trajectories)
 {
-    static const double xz[3][3] = {{0.545136055272, -0.018054422109, -0.434398401746},
-                                    {0.572167405452, -0.033641821733, -0.314501313674},
-                                    {0.583130513146, -0.048692271976, -0.218374251275}};
-    static const double zx[3][3] = {{0.545136055272, -0.018054422109, -0.434398401746},
-                                    {0.572636441193, -0.033170269866, -0.314524350805},
-                                    {0.584715791073, -0.047637855509, -0.218482179584}};
     struct test_case c = two_baths;
     oqt_complex rho[4 * 4];
 
     run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_LIST);
-    for (size_t k = 1; k <= 3; k++)
-        assert_qubit(rho + 4 * k, xz[k - 1][0], xz[k - 1][1], xz[k - 1][2], 3e-6);
+    assert_qubits(rho, published_xz, 3, 3e-6);
     c.bath[0] = two_baths.bath[1];
     c.bath[1] = two_baths.bath[0];
     run_case(rho, NULL, NULL, &c, tolerance(1e-7), OQT_SPLIT_LIST);
-    for (size_t k = 1; k <= 3; k++)
-        assert_qubit(rho + 4 * k, zx[k - 1][0], zx[k - 1][1], zx[k - 1][2], 3e-6);
+    assert_qubits(rho, published_zx, 3, 3e-6);
 }
 END_TEST
 
@@ -432,7 +314,7 @@ START_TEST(trace_is_exact_after_a_million_steps_at_any_tolerance)
 {
     static const double tolerances[] = {1e-2, 1e-3, 1e-4, 1e-6};
     static const oqt_complex three_levels[9] = {[0] = {1, 0}, [4] = {0.2, 0}};
-    static const struct test_case qutrit = {
+    static const struct test_case three = {
         .d = 3,
         .hamiltonian = {{1, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0.5, 0}, {0.5, 0}, {0, 0}, {0.5, 0}, {0, 0}},
         .initial = {[4] = {1, 0}},
@@ -440,7 +322,7 @@ START_TEST(trace_is_exact_after_a_million_steps_at_any_tolerance)
         .bath = {{0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.4, three_levels}},
         .dt = 0.05};
     double tol = tolerances[_i / 2];
-    const struct test_case *c = _i % 2 == 0 ? &case_a : &qutrit;
+    const struct test_case *c = _i % 2 == 0 ? &case_a : &three;
     oqt_system *system = test_system(c);
     oqt_bath *bath = test_bath_create(&c->bath[0]);
     oqt_pt_options opt = tolerance(tol);

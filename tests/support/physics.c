@@ -1,7 +1,5 @@
 /* physics.c - one open system with its baths, run from bath to trajectory. */
-#include "physics.h"
-
-static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
+#include "published.h"
 
 const struct test_case case_a = {
     .d = 2,
