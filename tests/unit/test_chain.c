@@ -2,7 +2,7 @@
 #include <oqtempo/chain.h>
 
 #include "chain/chain_priv.h"
-#include "support.h"
+#include "chains.h"
 
 enum { MAX_SITES = 8, MAX_DENSE = 12 };
 
@@ -132,20 +132,10 @@ END_TEST
 /* Ohmic bath on S_y, the finite tensor of three steps. */
 static oqt_pt *reference_bath(void)
 {
-    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_complex coupling[4];
-    oqt_bath *bath = NULL;
-    oqt_pt *pt = NULL;
-    oqt_error err = {0};
 
     scale_complex(coupling, 0.5, sigma_y, 4);
-    opt.method = OQT_PT_TEMPO;
-    opt.n_steps = 3;
-    opt.tolerance = 1e-12;
-    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.32, 1.0, 4.0, OQT_CUTOFF_EXPONENTIAL, 1.6, &err), err);
-    ASSERT_OK(oqt_pt_create(&pt, bath, 2, coupling, 0.2, &opt, &err), err);
-    oqt_bath_destroy(bath);
-    return pt;
+    return ohmic_tensor(2, coupling, 0.2, 3, 0.32, 4.0, 1.6, 1e-12);
 }
 
 /* The printed numbers carry the error of the reference's quadrature, about 1e-9. */
@@ -300,36 +290,6 @@ struct dense_chain {
     oqt_complex *bond[3]; /* d^2 x d^2 */
 };
 
-/* out = 1 (x) .. (x) a (x) .. (x) 1 with a on sites first .. last */
-static void embed(oqt_complex *out, const struct dense_chain *m, size_t first, size_t last,
-                  const oqt_complex *a)
-{
-    oqt_complex one[DENSE], left[DENSE] = {0};
-    size_t before = 1, own = 1, after = 1;
-
-    for (size_t i = 0; i < m->n; i++)
-        *(i < first ? &before : i > last ? &after : &own) *= m->dim[i];
-    memset(one, 0, sizeof one);
-    for (size_t i = 0; i < before; i++)
-        one[i * before + i].re = 1.0;
-    add_kron(left, 1.0, one, before, a, own);
-    memset(one, 0, sizeof one);
-    for (size_t i = 0; i < after; i++)
-        one[i * after + i].re = 1.0;
-    memset(out, 0, m->d * m->d * sizeof *out);
-    add_kron(out, 1.0, left, before * own, one, after);
-}
-
-static oqt_system *make_system(size_t d, const oqt_complex *h, const oqt_complex *a)
-{
-    oqt_system *s = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_system_create(&s, d, h, &err), err);
-    ASSERT_OK(oqt_system_add_dissipator(s, 0.2, a, &err), err);
-    return s;
-}
-
 /* Random terms on a site, or on a bond. */
 static void add_random_terms(struct dense_chain *m, bool is_bond, size_t at, uint64_t *seed)
 {
@@ -341,13 +301,13 @@ static void add_random_terms(struct dense_chain *m, bool is_bond, size_t at, uin
 
     random_hermitian(h, d, seed);
     random_complex(a, d * d, seed);
-    own = make_system(d, h, a);
+    own = damped_system(d, h, 0.2, a);
     ASSERT_OK(is_bond ? oqt_chain_add_bond(m->chain, at, own, &err)
                       : oqt_chain_add_site(m->chain, at, own, &err),
               err);
-    embed(wide_h, m, at, last, h);
-    embed(wide_a, m, at, last, a);
-    whole = make_system(m->d, wide_h, wide_a);
+    embed(wide_h, m->n, m->dim, at, last, h);
+    embed(wide_a, m->n, m->dim, at, last, a);
+    whole = damped_system(m->d, wide_h, 0.2, wide_a);
     oqt_system_liouvillian(l, whole);
     for (size_t bond = 0; bond + 1 < m->n; bond++) {
         bool outer = (at == 0 && bond == 0) || (at == m->n - 1 && bond == m->n - 2);
@@ -430,14 +390,6 @@ static void random_product(oqt_complex *whole, oqt_complex *parts, const struct 
     memcpy(whole, joint, d * d * sizeof *whole);
 }
 
-static void all_sites(oqt_complex *rho, const oqt_tebd *run, size_t n)
-{
-    size_t sites[4] = {0, 1, 2, 3};
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_tebd_density(rho, run, n, sites, &err), err);
-}
-
 static void half_step(oqt_complex *rho, const struct dense_chain *m, int order, double h)
 {
     static const double cube_root = 1.5874010519681994748; /* of 4 */
@@ -481,7 +433,7 @@ START_TEST(chains_equal_dense_products)
                 half_step(exact, &m, orders[k], 0.15);
             }
             ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
-            all_sites(rho, run, m.n);
+            whole_density(rho, run, m.n);
             ck_assert_msg(max_diff_complex(rho, exact, m.d * m.d) < 1e-11, "shape %zu, order %d: %g", c,
                           orders[k], max_diff_complex(rho, exact, m.d * m.d));
             oqt_tebd_destroy(run);
@@ -518,7 +470,7 @@ START_TEST(errors_fall_with_the_order)
             oqt_tebd *run = start(m.chain, parts, NULL, NULL, fine ? 0.05 : 0.1, orders[k], 1e-14, 1);
 
             ASSERT_OK(oqt_tebd_step(run, fine ? 8 : 4, &err), err);
-            all_sites(rho, run, 3);
+            whole_density(rho, run, 3);
             error[fine] = max_diff_complex(rho, exact, n);
             oqt_tebd_destroy(run);
         }

@@ -1,6 +1,6 @@
 /* test_chain_correlations.c - correlations of several times on chains. */
 #include "chain/chain_priv.h"
-#include "support.h"
+#include "chains.h"
 
 static oqt_system *system_of(size_t d, const oqt_complex *h)
 {
@@ -9,24 +9,6 @@ static oqt_system *system_of(size_t d, const oqt_complex *h)
 
     ASSERT_OK(oqt_system_create(&s, d, h, &err), err);
     return s;
-}
-
-static oqt_pt *bath_of(size_t d, const oqt_complex *coupling, double dt, size_t n_steps, double alpha,
-                       double wc, double temperature, double tolerance)
-{
-    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
-    oqt_bath *bath = NULL;
-    oqt_pt *pt = NULL;
-    oqt_error err = {0};
-
-    opt.method = OQT_PT_TEMPO;
-    opt.n_steps = n_steps;
-    opt.tolerance = tolerance;
-    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, wc, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
-              err);
-    ASSERT_OK(oqt_pt_create(&pt, bath, d, coupling, dt, &opt, &err), err);
-    oqt_bath_destroy(bath);
-    return pt;
 }
 
 static double off(oqt_complex z, double re, double im)
@@ -66,7 +48,7 @@ START_TEST(a_site_alone_gives_reference_numbers)
 
     scale_complex(h, 2.5, sigma_x, 4);
     scale_complex(coupling, 0.5, sigma_z, 4);
-    oqt_pt *pt = bath_of(2, coupling, 0.1, 5, 0.1, 3.0, 1.0, 1e-12);
+    oqt_pt *pt = ohmic_tensor(2, coupling, 0.1, 5, 0.1, 3.0, 1.0, 1e-12);
     const oqt_pt *pts[1] = {pt};
 
     site = system_of(2, h);
@@ -122,22 +104,7 @@ struct pair {
     oqt_pt *pt, *joint_pt; /* of the bath on the site `bath` */
 };
 
-/* out = 1 (x) a (x) 1 with a on sites first .. last */
-static void embed(oqt_complex *out, const struct pair *m, size_t first, size_t last, const oqt_complex *a)
-{
-    size_t after = 1, own = 1;
-
-    for (size_t i = first; i < m->n; i++)
-        *(i > last ? &after : &own) *= m->dim[i];
-    for (size_t i = 0; i < m->d; i++)
-        for (size_t j = 0; j < m->d; j++) {
-            bool same = i % after == j % after && i / (after * own) == j / (after * own);
-
-            out[i * m->d + j] = same ? a[i / after % own * own + j / after % own] : (oqt_complex){0, 0};
-        }
-}
-
-/* The same for a superoperator of one site. */
+/* Like embed, for a superoperator of one site. */
 static void embed_super(oqt_complex *out, const struct pair *m, size_t site, const oqt_complex *s)
 {
     size_t after = 1, own = m->dim[site], d2 = m->d * m->d;
@@ -169,18 +136,17 @@ static void add_terms(struct pair *m, size_t first, size_t last, bool diagonal, 
     for (size_t i = 0; i < d * d && diagonal; i++)
         if (i % (d + 1) != 0)
             h[i] = a[i] = (oqt_complex){0, 0};
-    s = system_of(d, h);
-    ASSERT_OK(oqt_system_add_dissipator(s, 0.1, a, &err), err);
+    s = damped_system(d, h, 0.1, a);
     ASSERT_OK(first == last ? oqt_chain_add_site(m->chain, first, s, &err)
                             : oqt_chain_add_bond(m->chain, first, s, &err),
               err);
-    embed(wide, m, first, last, h);
+    embed(wide, m->n, m->dim, first, last, h);
     for (size_t i = 0; i < m->d * m->d; i++) {
         m->h[i].re += wide[i].re;
         m->h[i].im += wide[i].im;
     }
     oqt_system_destroy(s);
-    embed(m->term[m->n_terms++], m, first, last, a);
+    embed(m->term[m->n_terms++], m->n, m->dim, first, last, a);
 }
 
 /* A bath on sigma_x of a site of two levels. */
@@ -219,9 +185,9 @@ static void make_pair(struct pair *m, size_t n, const size_t *dim, size_t bath, 
     ASSERT_OK(oqt_super_unitary(m->pulse, 2, turn, &err), err);
     m->n_pt[bath] = 1;
     scale_complex(coupling, 0.5, sigma_x, 4);
-    embed(wide, m, bath, bath, coupling);
-    m->pt = bath_of(2, coupling, 0.2, N_STEPS, 0.2, 4.0, 1.6, 1e-10);
-    m->joint_pt = bath_of(m->d, wide, 0.2, N_STEPS, 0.2, 4.0, 1.6, 1e-10);
+    embed(wide, m->n, m->dim, bath, bath, coupling);
+    m->pt = ohmic_tensor(2, coupling, 0.2, N_STEPS, 0.2, 4.0, 1.6, 1e-10);
+    m->joint_pt = ohmic_tensor(m->d, wide, 0.2, N_STEPS, 0.2, 4.0, 1.6, 1e-10);
 }
 
 static void free_pair(struct pair *m)
@@ -287,7 +253,7 @@ static void joint_correlations(double complex *out, const struct pair *m, size_t
         for (size_t j = 0; j < m->n; at += m->dim[j] * m->dim[j], j++) {
             double complex sum = 0.0;
 
-            embed(wide, m, j, j, at);
+            embed(wide, m->n, m->dim, j, j, at);
             for (size_t i = 0; i < d2; i++)
                 sum += to_c99(wide[i]) * to_c99(state[i % m->d * m->d + i / m->d]);
             out[t * m->n + j] = sum;

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include "chain/chain_priv.h"
+#include "chains.h"
 #include "core/file.h"
 #include "linalg/linalg.h"
-#include "support.h"
 
 enum { MAX_SITES = 5, MAX_D = 24 };
 
@@ -21,33 +21,22 @@ struct model {
 /* An ohmic bath of a two-level system: a finite tensor of ten steps. */
 static oqt_pt *small_bath(double dt)
 {
-    oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_complex coupling[4];
-    oqt_bath *bath = NULL;
-    oqt_pt *pt = NULL;
-    oqt_error err = {0};
 
     scale_complex(coupling, 0.5, sigma_y, 4);
-    opt.method = OQT_PT_TEMPO;
-    opt.n_steps = 10;
-    opt.tolerance = 1e-7;
-    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.32, 1.0, 4.0, OQT_CUTOFF_EXPONENTIAL, 1.6, &err), err);
-    ASSERT_OK(oqt_pt_create(&pt, bath, 2, coupling, dt, &opt, &err), err);
-    oqt_bath_destroy(bath);
-    return pt;
+    return ohmic_tensor(2, coupling, dt, 10, 0.32, 4.0, 1.6, 1e-7);
 }
 
 static void add_terms(struct model *m, bool is_bond, size_t at, uint64_t *seed)
 {
     size_t d = is_bond ? m->dim[at] * m->dim[at + 1] : m->dim[at];
     oqt_complex h[81], a[81];
-    oqt_system *s = NULL;
+    oqt_system *s;
     oqt_error err = {0};
 
     random_hermitian(h, d, seed);
     random_complex(a, d * d, seed);
-    ASSERT_OK(oqt_system_create(&s, d, h, &err), err);
-    ASSERT_OK(oqt_system_add_dissipator(s, 0.1, a, &err), err);
+    s = damped_system(d, h, 0.1, a);
     ASSERT_OK(is_bond ? oqt_chain_add_bond(m->chain, at, s, &err) : oqt_chain_add_site(m->chain, at, s, &err),
               err);
     oqt_system_destroy(s);
@@ -116,35 +105,12 @@ static oqt_tebd *stepped(const struct model *m, bool bath, double tolerance, uin
     return run;
 }
 
-static void whole(oqt_complex *rho, const oqt_tebd *run, size_t n)
-{
-    size_t sites[MAX_SITES] = {0, 1, 2, 3, 4};
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_tebd_density(rho, run, n, sites, &err), err);
-}
-
 static const struct {
     size_t n, dim[MAX_SITES];
 } shapes[] = {{2, {3, 2}}, {3, {2, 3, 2}}, {4, {2, 1, 3, 2}}, {4, {2, 2, 3, 2}}};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* ---- measurements ---- */
-
-/* out = 1 (x) .. (x) a (x) .. (x) 1 */
-static void embed(oqt_complex *out, const struct model *m, size_t site, const oqt_complex *a)
-{
-    size_t after = 1, own = m->dim[site];
-
-    for (size_t i = site + 1; i < m->n; i++)
-        after *= m->dim[i];
-    for (size_t i = 0; i < m->d; i++)
-        for (size_t j = 0; j < m->d; j++) {
-            bool same = i % after == j % after && i / (after * own) == j / (after * own);
-
-            out[i * m->d + j] = same ? a[i / after % own * own + j / after % own] : (oqt_complex){0, 0};
-        }
-}
 
 static double complex trace_of_product(const oqt_complex *a, const oqt_complex *b, size_t d)
 {
@@ -184,14 +150,14 @@ START_TEST(expectations_and_correlators_equal_traces_with_the_whole)
             random_complex(b, MAX_SITES * 9, &seed);
             oqt_tebd *run = stepped(&m, bath, 1e-9, 3);
 
-            whole(rho, run, m.n);
+            whole_density(rho, run, m.n);
             ASSERT_OK(oqt_tebd_expectations(one, run, a, &err), err);
             ASSERT_OK(oqt_tebd_correlators(all, run, a, b, &err), err);
             for (size_t i = 0, at = 0; i < m.n; at += m.dim[i] * m.dim[i], i++) {
-                embed(x, &m, i, a + at);
+                embed(x, m.n, m.dim, i, i, a + at);
                 ck_assert(cabs(to_c99(one[i]) - trace_of_product(x, rho, m.d)) < 1e-12);
                 for (size_t j = 0, to = 0; j < m.n; to += m.dim[j] * m.dim[j], j++) {
-                    embed(y, &m, j, b + to);
+                    embed(y, m.n, m.dim, j, j, b + to);
                     product(xy, x, y, m.d);
                     ck_assert(cabs(to_c99(all[i * m.n + j]) - trace_of_product(xy, rho, m.d)) < 1e-11);
                 }
@@ -246,7 +212,7 @@ START_TEST(entropies_equal_those_of_the_dense_matrix)
             make_model(&m, shapes[c].n, shapes[c].dim, 5 + c);
             oqt_tebd *run = stepped(&m, bath, 1e-6, 3);
 
-            whole(rho, run, m.n);
+            whole_density(rho, run, m.n);
             ASSERT_OK(oqt_tebd_entropies(entropy, &norm, run, &err), err);
             for (size_t b = 0, dl = m.dim[0]; b + 1 < m.n; dl *= m.dim[++b]) {
                 double exact = dense_entropy(&exact_norm, rho, dl, m.d / dl);
@@ -368,7 +334,7 @@ START_TEST(pure_states_become_their_density_matrix)
             oqt_chain_state state = {1, a.site, schmidt ? (const double *const *)a.schmidt : NULL};
 
             ASSERT_OK(oqt_tebd_create_from(&run, m.chain, &state, NULL, NULL, &opt, &err), err);
-            whole(rho, run, m.n);
+            whole_density(rho, run, m.n);
             ck_assert_double_lt(max_diff_complex(rho, exact, m.d * m.d), 1e-12 * scale);
             oqt_tebd_bonds(bonds, run);
             for (size_t i = 0; i + 1 < m.n; i++)
@@ -418,7 +384,7 @@ START_TEST(states_travel_in_any_gauge)
 
         make_model(&m, shapes[c].n, shapes[c].dim, 5 + c);
         run = stepped(&m, false, 1e-13, 2);
-        whole(before, run, m.n);
+        whole_density(before, run, m.n);
         oqt_tebd_bonds(bonds, run);
         for (size_t i = 0; i < m.n; i++) {
             size_t l = i > 0 ? bonds[i - 1] : 1, r = i + 1 < m.n ? bonds[i] : 1;
@@ -434,7 +400,7 @@ START_TEST(states_travel_in_any_gauge)
             if (turned)
                 change_gauge(&a, m.n, legs, &seed);
             ASSERT_OK(oqt_tebd_create_from(&other, m.chain, &state, NULL, NULL, &opt, &err), err);
-            whole(after, other, m.n);
+            whole_density(after, other, m.n);
             ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-12);
             oqt_tebd_bonds(again, other);
             ck_assert_mem_eq(bonds, again, (m.n - 1) * sizeof *bonds);
@@ -442,8 +408,8 @@ START_TEST(states_travel_in_any_gauge)
             if (turned) {
                 ASSERT_OK(oqt_tebd_step(other, 2, &err), err);
                 ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
-                whole(before, run, m.n);
-                whole(after, other, m.n);
+                whole_density(before, run, m.n);
+                whole_density(after, other, m.n);
                 ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-11);
             }
             oqt_tebd_destroy(other);
@@ -485,8 +451,8 @@ START_TEST(baths_act_on_given_states)
     ASSERT_OK(oqt_tebd_create_from(&other, m.chain, &state, n_pt, pts, &opt, &err), err);
     ASSERT_OK(oqt_tebd_step(run, 4, &err), err);
     ASSERT_OK(oqt_tebd_step(other, 4, &err), err);
-    whole(before, run, 3);
-    whole(after, other, 3);
+    whole_density(before, run, 3);
+    whole_density(after, other, 3);
     ck_assert_double_lt(max_diff_complex(before, after, m.d * m.d), 1e-9);
     oqt_tebd_destroy(run);
     oqt_tebd_destroy(other);
