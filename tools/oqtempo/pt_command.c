@@ -71,6 +71,26 @@ static int one_file(const char **path, int argc, char **argv)
     return n > 0 ? CLI_OK : fail(CLI_INPUT, "expected oqtempo pt %s PT.h5", argv[0]);
 }
 
+/* The files and options of a command that makes a tensor of another; help, one of the options, is given. */
+static int two_files(const char **path, const bool *help, int argc, char **argv, const struct option *options)
+{
+    size_t n;
+    int code = options_parse(argc, argv, options, path, 2, &n);
+
+    if (code)
+        return code;
+    if (*help) {
+        fputs(pt_help, stdout);
+        return CLI_OK;
+    }
+    if (n < 2)
+        return fail(CLI_INPUT, "expected oqtempo pt %s IN.h5 OUT.h5", argv[0]);
+    if (table_format_of(path[1]) != TABLE_HDF5)
+        return fail(CLI_INPUT,
+                    "a process tensor is written as HDF5; expected an output with a name ending in .h5");
+    return CLI_OK;
+}
+
 /* Some of the bonds of a finite tensor, at most POINTS + 1, as step:bond. */
 static int print_bonds(const oqt_pt *pt)
 {
@@ -220,25 +240,16 @@ static int compress(int argc, char **argv)
     struct compression c = {{NULL, NULL}, NULL, NULL, 0};
     bool help = false;
     double tolerance = 0.0;
-    size_t n, max_bond = 0;
+    size_t max_bond = 0;
     const struct option options[] = {{"--tolerance", OPTION_TEXT, &c.tolerance},
                                      {"--max-bond", OPTION_TEXT, &c.max_bond},
                                      {"--threads", OPTION_THREADS, &c.n_threads},
                                      {"--help", OPTION_FLAG, &help},
                                      {NULL, OPTION_FLAG, NULL}};
-    int code = options_parse(argc, argv, options, c.path, 2, &n);
+    int code = two_files(c.path, &help, argc, argv, options);
 
-    if (code)
+    if (code || help)
         return code;
-    if (help) {
-        fputs(pt_help, stdout);
-        return CLI_OK;
-    }
-    if (n < 2)
-        return fail(CLI_INPUT, "expected oqtempo pt compress IN.h5 OUT.h5");
-    if (table_format_of(c.path[1]) != TABLE_HDF5)
-        return fail(CLI_INPUT,
-                    "a process tensor is written as HDF5; expected an output with a name ending in .h5");
     code = read_limits(&tolerance, &max_bond, &c);
     return code ? code : compress_file(&c, tolerance, max_bond);
 }
@@ -296,7 +307,7 @@ static int convert(int argc, char **argv)
 {
     struct conversion c = {{NULL, NULL}, NULL, NULL};
     bool help = false;
-    size_t n, n_steps = 0;
+    size_t n_steps = 0;
     const struct option options[] = {{"--format", OPTION_TEXT, &c.format},
                                      {"--steps", OPTION_TEXT, &c.steps},
                                      {"--help", OPTION_FLAG, &help},
@@ -304,19 +315,10 @@ static int convert(int argc, char **argv)
     oqt_file_format format;
     oqt_pt *pt = NULL;
     oqt_error err;
-    int code = options_parse(argc, argv, options, c.path, 2, &n);
+    int code = two_files(c.path, &help, argc, argv, options);
 
-    if (code)
+    if (code || help)
         return code;
-    if (help) {
-        fputs(pt_help, stdout);
-        return CLI_OK;
-    }
-    if (n < 2)
-        return fail(CLI_INPUT, "expected oqtempo pt convert IN.h5 OUT.h5");
-    if (table_format_of(c.path[1]) != TABLE_HDF5)
-        return fail(CLI_INPUT,
-                    "a process tensor is written as HDF5; expected an output with a name ending in .h5");
     if ((code = read_conversion(&format, &n_steps, &c)))
         return code;
     if (oqt_pt_read(&pt, c.path[0], &err) != OQT_OK)
