@@ -1,6 +1,8 @@
 /* support.c - what the tests share. */
 #include "support.h"
 
+#include <unistd.h>
+
 double random_uniform(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);
@@ -149,6 +151,21 @@ size_t check_every_allocation(fallible_call call, void *ctx)
         }
         ck_assert_msg(st == OQT_ENOMEM, "status %d when allocation %zu fails", (int)st, n);
     }
+}
+
+struct place new_place(void)
+{
+    struct place p = {.dir = "/tmp/oqt_test_XXXXXX"};
+
+    ck_assert_ptr_nonnull(mkdtemp(p.dir));
+    snprintf(p.path, sizeof p.path, "%s/file", p.dir);
+    return p;
+}
+
+void remove_place(const struct place *p)
+{
+    unlink(p->path);
+    ck_assert_int_eq(rmdir(p->dir), 0);
 }
 
 int run_suite(Suite *suite)

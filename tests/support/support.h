@@ -1,4 +1,4 @@
-/* support.h - what the tests share: random numbers, comparison, failing allocations, the runner. */
+/* support.h - what the tests share: random numbers, comparison, failing allocations, files, the runner. */
 #ifndef OQT_TEST_SUPPORT_H
 #define OQT_TEST_SUPPORT_H
 
@@ -60,6 +60,13 @@ typedef oqt_status (*fallible_call)(void *ctx);
  * OQT_ENOMEM, and no run may leave memory behind. Returns the number of allocations of the successful run.
  */
 size_t check_every_allocation(fallible_call call, void *ctx);
+
+/** An empty directory of our own, and a path in it. Removing fails if anything else was left in it. */
+struct place {
+    char dir[32], path[64];
+};
+struct place new_place(void);
+void remove_place(const struct place *p);
 
 /** Run one suite as this program: exit status 0 only if all pass. CK_RUN_CASE etc. work as usual. */
 int run_suite(Suite *suite);

@@ -510,25 +510,6 @@ END_TEST
 
 /* ---- checkpoints ---- */
 
-struct place {
-    char dir[40], path[64];
-};
-
-static struct place make_place(void)
-{
-    struct place p = {.dir = "/tmp/oqt_test_chain_XXXXXX"};
-
-    ck_assert_ptr_nonnull(mkdtemp(p.dir));
-    snprintf(p.path, sizeof p.path, "%s/run", p.dir);
-    return p;
-}
-
-static void remove_place(const struct place *p)
-{
-    unlink(p->path);
-    ck_assert_int_eq(rmdir(p->dir), 0); /* nothing was left beside it */
-}
-
 /* Four sites, a finite tensor on one, that and a uniform one on another. */
 struct baths {
     struct model m;
@@ -621,7 +602,7 @@ static bool same_state(const oqt_tebd *a, const oqt_tebd *b)
 START_TEST(runs_go_on_from_files_bit_for_bit)
 {
     static const uint64_t stops[] = {0, 1, 4, 10};
-    struct place place = make_place();
+    struct place place = new_place();
     struct baths b;
     oqt_tebd_options opt = options(1e-4, 1);
     oqt_tebd_stats before, after;
@@ -682,7 +663,7 @@ static void refuse(const struct baths *b, const oqt_tebd_options *opt, const cha
 START_TEST(files_of_another_model_are_refused)
 {
     static const size_t dim[4] = {2, 2, 2, 2}, short_dim[3] = {2, 3, 2};
-    struct place place = make_place();
+    struct place place = new_place();
     struct baths b, c;
     oqt_tebd_options opt = options(1e-4, 1), changed;
     oqt_tebd *run;
@@ -760,7 +741,7 @@ START_TEST(damaged_files_are_refused)
 {
     enum { FLIPS = 2000 };
     static const size_t dim[2] = {2, 2};
-    struct place place = make_place();
+    struct place place = new_place();
     struct model m;
     oqt_tebd_options opt = options(1e-3, 1);
     oqt_tebd *run, *other;
@@ -885,7 +866,7 @@ START_TEST(every_allocation_may_fail)
 
     ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&pure, &m}), 40);
     ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&density, &m}), 40);
-    struct place place = make_place();
+    struct place place = new_place();
 
     ck_assert_uint_ge(check_every_allocation(save_and_restore, (void *[]){&m, place.path}), 20);
     remove_place(&place);

@@ -202,20 +202,6 @@ static bool have_files(const char *name)
     return runtime.hdf5;
 }
 
-/* A directory of our own, and a path in it. */
-struct place {
-    char dir[64], path[96];
-};
-
-static struct place new_place(void)
-{
-    struct place p = {.dir = "/tmp/oqt_test_pt_XXXXXX"};
-
-    ck_assert(mkdtemp(p.dir) != NULL);
-    snprintf(p.path, sizeof p.path, "%s/tensor.h5", p.dir);
-    return p;
-}
-
 static size_t count_entries(const char *dir)
 {
     DIR *d = opendir(dir);
@@ -226,12 +212,6 @@ static size_t count_entries(const char *dir)
         n++;
     closedir(d);
     return n - 2; /* . and .. */
-}
-
-static void remove_place(const struct place *p)
-{
-    unlink(p->path);
-    ck_assert_int_eq(rmdir(p->dir), 0);
 }
 
 static unsigned char *slurp(const char *path, size_t *size)
@@ -274,6 +254,14 @@ static oqt_pt *read_pt(const struct place *p)
     ASSERT_OK(oqt_pt_read(&pt, p->path, &err), err);
     ck_assert_uint_eq(count_entries(p->dir), 1);
     return pt;
+}
+
+static void check_holds(const struct place *p, const oqt_pt *expected)
+{
+    oqt_pt *read = read_pt(p);
+
+    ck_assert(same_tensor(expected, read));
+    oqt_pt_destroy(read);
 }
 
 static void check_refused(const char *path, oqt_status expected, const char *what)
@@ -456,7 +444,7 @@ START_TEST(a_failing_write_leaves_the_old_file)
     if (!have_files("a_failing_write_leaves_the_old_file"))
         return;
     struct place p = new_place();
-    oqt_pt *pt = uniform_pt(1e-3), *other = dephasing_pt(), *read;
+    oqt_pt *pt = uniform_pt(1e-3), *other = dephasing_pt();
     char below[128];
     oqt_error err = {0};
 
@@ -478,9 +466,7 @@ START_TEST(a_failing_write_leaves_the_old_file)
         ck_assert_int_eq(oqt_pt_write(pt, p.path, OQT_FILE_OQTEMPO, &err), OQT_EIO);
         ck_assert_int_eq(chmod(p.dir, 0700), 0);
     }
-    read = read_pt(&p);
-    ck_assert(same_tensor(other, read));
-    oqt_pt_destroy(read);
+    check_holds(&p, other);
     oqt_pt_destroy(pt);
     oqt_pt_destroy(other);
     remove_place(&p);
@@ -493,7 +479,7 @@ START_TEST(a_full_disk_is_an_error_and_no_more)
     if (!have_files("a_full_disk_is_an_error_and_no_more"))
         return;
     struct place p = new_place();
-    oqt_pt *pt = uniform_pt(1e-3), *other = dephasing_pt(), *read;
+    oqt_pt *pt = uniform_pt(1e-3), *other = dephasing_pt();
     struct rlimit old, small;
     oqt_error err = {0};
 
@@ -513,9 +499,7 @@ START_TEST(a_full_disk_is_an_error_and_no_more)
         ck_assert_msg(st == OQT_EIO, "status %d on a disk of %lu bytes", (int)st, (unsigned long)limit);
         ck_assert_uint_eq(count_entries(p.dir), 1);
     }
-    read = read_pt(&p);
-    ck_assert(same_tensor(other, read));
-    oqt_pt_destroy(read);
+    check_holds(&p, other);
     oqt_pt_destroy(pt);
     oqt_pt_destroy(other);
     remove_place(&p);

@@ -576,25 +576,6 @@ END_TEST
 
 /* ---- files ---- */
 
-struct place {
-    char dir[48], path[64];
-};
-
-static struct place new_place(void)
-{
-    struct place p = {.dir = "/tmp/oqt_test_tempo_XXXXXX"};
-
-    ck_assert_ptr_nonnull(mkdtemp(p.dir));
-    snprintf(p.path, sizeof p.path, "%s/run", p.dir);
-    return p;
-}
-
-static void remove_place(const struct place *p)
-{
-    unlink(p->path);
-    ck_assert_int_eq(rmdir(p->dir), 0); /* nothing else was left in it */
-}
-
 static void save_at(const struct problem *p, size_t n, const char *path)
 {
     oqt_tempo *tempo = new_tempo(p);

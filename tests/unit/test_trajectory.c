@@ -210,25 +210,6 @@ END_TEST
 
 /* ---- files ---- */
 
-struct place {
-    char dir[64], path[96];
-};
-
-static struct place new_place(void)
-{
-    struct place p = {.dir = "/tmp/oqt_test_trajectory_XXXXXX"};
-
-    ck_assert_ptr_nonnull(mkdtemp(p.dir));
-    snprintf(p.path, sizeof p.path, "%s/table", p.dir);
-    return p;
-}
-
-static void remove_place(const struct place *p)
-{
-    unlink(p->path);
-    ck_assert_int_eq(rmdir(p->dir), 0); /* nothing else was left */
-}
-
 static void spill(const char *path, const void *data, size_t size)
 {
     FILE *file = fopen(path, "wb");
