@@ -5,15 +5,13 @@ oqt_pt *ohmic_tensor(size_t d, const oqt_complex *coupling, double dt, size_t n_
                      double cutoff, double temperature, double tolerance)
 {
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
-    oqt_bath *bath = NULL;
+    oqt_bath *bath = ohmic_bath(alpha, cutoff, temperature);
     oqt_pt *pt = NULL;
     oqt_error err = {0};
 
     opt.method = OQT_PT_TEMPO;
     opt.n_steps = n_steps;
     opt.tolerance = tolerance;
-    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, cutoff, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
-              err);
     ASSERT_OK(oqt_pt_create(&pt, bath, d, coupling, dt, &opt, &err), err);
     oqt_bath_destroy(bath);
     return pt;

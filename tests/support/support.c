@@ -153,6 +153,24 @@ size_t check_every_allocation(fallible_call call, void *ctx)
     }
 }
 
+oqt_bath *ohmic_bath(double alpha, double cutoff, double temperature)
+{
+    oqt_bath *bath = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, cutoff, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
+              err);
+    return bath;
+}
+
+oqt_pt_info info_of(const oqt_pt *pt)
+{
+    oqt_pt_info info;
+
+    oqt_pt_get_info(&info, pt);
+    return info;
+}
+
 struct place new_place(void)
 {
     struct place p = {.dir = "/tmp/oqt_test_XXXXXX"};

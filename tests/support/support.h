@@ -44,6 +44,11 @@ extern const oqt_complex sigma_x[4], sigma_y[4], sigma_z[4], sigma_minus[4];
 /** out = c a, n elements. */
 void scale_complex(oqt_complex *out, double c, const oqt_complex *a, size_t n);
 
+/** J = 2 alpha w exp(-w / cutoff). */
+oqt_bath *ohmic_bath(double alpha, double cutoff, double temperature);
+
+oqt_pt_info info_of(const oqt_pt *pt);
+
 /** Check that st is OQT_OK, printing the message otherwise. */
 #define ASSERT_OK(st, err)                                                                                   \
     do {                                                                                                     \

@@ -1,16 +1,6 @@
 /* test_guess.c - proposed parameters, and estimates of the errors that settings make. */
 #include "support.h"
 
-static oqt_bath *ohmic(double alpha, double cutoff, double temperature)
-{
-    oqt_bath *bath = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, cutoff, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
-              err);
-    return bath;
-}
-
 static oqt_system *system_of(double c, const oqt_complex *op, double shift)
 {
     oqt_complex h[4];
@@ -47,7 +37,7 @@ static void expect(oqt_guess g, double dt, size_t memory_steps, double epsrel, o
 /* spec/physics.md, P.12: numbers of OQuPy 0.5.0. */
 START_TEST(the_bath_gives_the_numbers_of_the_reference)
 {
-    oqt_bath *warm = ohmic(0.8, 2.5, 0.2), *cold = ohmic(0.3, 5.0, 0.0);
+    oqt_bath *warm = ohmic_bath(0.8, 2.5, 0.2), *cold = ohmic_bath(0.3, 5.0, 0.0);
 
     expect(guess(warm, NULL, 5.0, 0.01), 0.125, 20, 6.903e-5, OQT_LIMIT_BATH);
     expect(guess(warm, NULL, 5.0, 3.9e-3), 0.0625, 47, 6.513e-6, OQT_LIMIT_BATH);
@@ -62,7 +52,7 @@ END_TEST
 
 START_TEST(the_defaults_are_those_of_the_reference)
 {
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
     oqt_guess g = {0};
     oqt_error err = {0};
 
@@ -77,7 +67,7 @@ END_TEST
  */
 START_TEST(a_system_gives_the_numbers_of_the_reference_for_the_square_root_of_its_norm)
 {
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
     oqt_system *fast = system_of(16.0, sigma_x, 0.0), *slower = system_of(9.0, sigma_y, 0.0);
     oqt_error err = {0};
 
@@ -92,7 +82,7 @@ END_TEST
 
 START_TEST(half_a_radian_of_the_fastest_part_is_a_step)
 {
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
     oqt_system *system = system_of(4.0, sigma_x, 0.0), *shifted = system_of(8.0, sigma_x, 77.0);
     oqt_system *none = system_of(0.0, sigma_x, 0.0);
     oqt_complex triple[4];
@@ -139,7 +129,7 @@ static int broken_rate(double *value, double t, void *ctx)
 START_TEST(a_pulse_gives_the_numbers_of_the_reference_for_the_square_root_of_its_norm)
 {
     struct pulse pulse = {9.0, 0.0, sqrt(0.5)};
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
     oqt_system *system = system_of(0.0, sigma_x, 0.0);
     oqt_error err = {0};
 
@@ -157,7 +147,7 @@ START_TEST(samples_are_refined_until_the_largest_frequency_is_found)
 {
     struct pulse drive = {20.0, 1.77, 0.3}, rate = {-40.0, 3.31, 0.2};
     struct pulse narrow = {30.0, 5.0 / 21.0, 1e-3}; /* zero at the first eleven samples, not at the next 22 */
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
     oqt_system *system = system_of(1.0, sigma_z, 3.0);
     oqt_guess_options opt = OQT_GUESS_OPTIONS_INIT;
     oqt_guess g = {0};
@@ -186,7 +176,7 @@ END_TEST
 /* A slow bath needs the longer memory, a fast one the shorter step. */
 START_TEST(several_baths_share_the_shortest_step_and_the_longest_memory)
 {
-    oqt_bath *slow = ohmic(0.1, 1.0, 0.3), *fast = ohmic(0.4, 9.0, 0.0);
+    oqt_bath *slow = ohmic_bath(0.1, 1.0, 0.3), *fast = ohmic_bath(0.4, 9.0, 0.0);
     const oqt_bath *pair[2][2] = {{slow, fast}, {fast, slow}};
     oqt_guess s = guess(slow, NULL, 9.0, 0.01), f = guess(fast, NULL, 9.0, 0.01);
     oqt_guess_options opt = OQT_GUESS_OPTIONS_INIT;
@@ -284,7 +274,7 @@ END_TEST
 
 START_TEST(a_bath_that_does_nothing_has_no_memory)
 {
-    oqt_bath *bath = ohmic(0.0, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.0, 2.5, 0.2);
     oqt_guess g = guess(bath, NULL, 5.0, 0.01);
 
     ck_assert_double_eq(g.dt, 0.5);
@@ -301,7 +291,7 @@ static int refuse(oqt_complex *c, double t, void *ctx)
 
 START_TEST(wrong_arguments_are_refused_and_change_nothing)
 {
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2), *broken = NULL, *none = NULL;
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2), *broken = NULL, *none = NULL;
     oqt_system *fast = system_of(1e300, sigma_x, 0.0);
     oqt_guess g = {.dt = 42.0};
     oqt_guess_options opt[5] = {OQT_GUESS_OPTIONS_INIT, OQT_GUESS_OPTIONS_INIT, OQT_GUESS_OPTIONS_INIT,
@@ -347,7 +337,7 @@ static oqt_status guess_once(void *ctx)
 
 START_TEST(no_memory_leaves_nothing_behind)
 {
-    oqt_bath *bath = ohmic(0.8, 2.5, 0.2);
+    oqt_bath *bath = ohmic_bath(0.8, 2.5, 0.2);
 
     ck_assert_uint_ge(check_every_allocation(guess_once, &bath), 1);
     oqt_bath_destroy(bath);
@@ -525,7 +515,7 @@ START_TEST(a_cut_memory_keeps_its_length_in_time)
 {
     const double dt = 0.25;
     const size_t n = 6;
-    oqt_bath *bath = ohmic(0.2, 3.0, 0.5);
+    oqt_bath *bath = ohmic_bath(0.2, 3.0, 0.5);
     oqt_system *system = system_of(0.8, sigma_x, 0.0);
     const oqt_system *borrowed = system;
     oqt_complex rho[3][4 * 13];

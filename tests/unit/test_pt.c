@@ -35,16 +35,6 @@ static oqt_bath *exponential_bath(struct exponential *e)
     return bath;
 }
 
-static oqt_bath *ohmic(double alpha, double cutoff, double temperature)
-{
-    oqt_bath *bath = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, cutoff, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
-              err);
-    return bath;
-}
-
 static oqt_system *new_system(size_t d, const oqt_complex *h)
 {
     oqt_system *system = NULL;
@@ -80,14 +70,6 @@ static oqt_pt *build_with(const oqt_bath *bath, double dt, const oqt__uniform_pa
     pt->info.method = OQT_PT_UNIFORM;
     ASSERT_OK(oqt__pt_build_uniform(pt, bath, par, &err), err);
     return pt;
-}
-
-static oqt_pt_info info_of(const oqt_pt *pt)
-{
-    oqt_pt_info info;
-
-    oqt_pt_get_info(&info, pt);
-    return info;
 }
 
 /* All matrices f_a, d^2 x bond x bond; to be freed. */
@@ -394,7 +376,7 @@ START_TEST(gains_of_an_ohmic_bath_are_the_hankel_values)
 {
     static const double dense[8] = {1.92857321e-2, 7.66262136e-3, 1.44972155e-3, 3.4244710e-4,
                                     2.4773081e-4,  6.650754e-5,   3.128471e-5,   1.073781e-5};
-    oqt_bath *bath = ohmic(0.1, 5.0, 0.5);
+    oqt_bath *bath = ohmic_bath(0.1, 5.0, 0.5);
     oqt__legs legs = legs_of(2, halves);
     oqt__state_space m = {0};
     oqt_error err = {0};
@@ -419,7 +401,7 @@ END_TEST
 
 START_TEST(algebraic_memory_takes_about_twenty_modes)
 {
-    oqt_bath *bath = ohmic(0.1, 5.0, 0.0);
+    oqt_bath *bath = ohmic_bath(0.1, 5.0, 0.0);
     oqt__legs legs = legs_of(2, halves);
     oqt__state_space m = {0};
     oqt_error err = {0};
@@ -531,7 +513,7 @@ END_TEST
 
 START_TEST(the_base_respects_its_limit_of_states)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt__legs legs = legs_of(2, halves);
     oqt__state_space m = {0};
     oqt__level level = {0};
@@ -588,7 +570,7 @@ START_TEST(short_paths_have_the_exact_functional)
         double o[3];
     } cases[] = {{2, 4, {0.5, -0.5}},      {2, 4, {0.0, 1.0}},         {2, 4, {-0.83, 1.31}},
                  {3, 3, {1.0, 0.0, -1.0}}, {3, 3, {0.37, -0.5, 0.22}}, {3, 3, {1.0, 1.0, 2.0}}};
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (double tol = 1e-4; tol > 1e-7; tol *= 1e-2) {
@@ -624,7 +606,7 @@ START_TEST(legs_are_those_of_the_eigenbasis)
                       {0, 1.2 * c * s},
                       {0.9 * s * s - 0.3 * c * c, 0}};
     oqt_complex straight[4] = {{-0.3, 0}, {0, 0}, {0, 0}, {0.9, 0}};
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
 
     opt.tolerance = 1e-4;
@@ -662,7 +644,7 @@ END_TEST
  * of 4/3 apart at the end. */
 START_TEST(path_error_is_that_of_constant_paths_for_a_commuting_system)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_complex h[4] = {{0.7, 0}, {0, 0}, {0, 0}, {-0.1, 0}};
     oqt_system *system = new_system(2, h);
     oqt_error err = {0};
@@ -707,7 +689,7 @@ END_TEST
 
 START_TEST(a_limit_on_the_bond_is_kept_and_told)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
 
     for (size_t limit = 1; limit <= 9; limit += 4) {
         oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
@@ -749,7 +731,7 @@ static void check_trivial(const oqt_pt *pt)
 
 START_TEST(couplings_to_one_and_baths_without_coupling_do_nothing)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31), *empty = ohmic(0.0, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31), *empty = ohmic_bath(0.0, 2.385, 0.31);
 
     for (size_t d = 1; d <= D_MAX; d++) {
         static const double same[D_MAX] = {1.37, 1.37, 1.37, 1.37}, zero[D_MAX] = {0};
@@ -777,7 +759,7 @@ END_TEST
 
 START_TEST(one_level_has_nothing_to_lose)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_complex coupling = {-2.3, 0.0}, h = {0.4, 0.0}, factor;
     oqt_system *system = new_system(1, &h);
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
@@ -801,7 +783,7 @@ END_TEST
 
 START_TEST(degenerate_levels_share_their_legs)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_complex coupling[9], *legs;
     oqt_pt *pt;
@@ -827,7 +809,7 @@ END_TEST
 
 START_TEST(auto_takes_the_closed_form_for_commuting_systems_only)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_complex along[4] = {{0.7, 0}, {0, 0}, {0, 0}, {-0.1, 0}};
     oqt_system *commuting = new_system(2, along), *other = new_system(2, sigma_x);
     const struct {
@@ -874,7 +856,7 @@ START_TEST(closed_form_is_the_exponential_of_eta)
 {
     enum { STEPS = 1000 };
     static const double o[3] = {0.41, -0.83, 1.27};
-    oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.0137, 2.385, 0.31);
     double complex value[9];
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_complex coupling[9], f, factors[9];
@@ -937,7 +919,7 @@ static double phase_of_leg(const oqt_pt *pt, uint64_t step, size_t leg)
 START_TEST(factors_are_partial_sums_and_go_on_by_the_model)
 {
     enum { KNOWN = 128, FAR = 5000 };
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_complex *eta = malloc((FAR + 1) * sizeof *eta);
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_error err = {0};
@@ -1065,7 +1047,7 @@ static void counting_free(void *ptr, void *ctx)
 
 START_TEST(a_build_can_be_canceled_at_every_call)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     long live = 0;
     oqt_allocator counting = {counting_alloc, counting_free, &live};
     size_t n_calls = 0;
@@ -1188,7 +1170,7 @@ END_TEST
 START_TEST(the_long_path_test_sees_constant_paths_to_their_end)
 {
     enum { STEPS = 5000 };
-    oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.0137, 2.385, 0.31);
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_complex eta[STEPS], *legs;
     struct long_test test = {NULL, bath};
@@ -1236,7 +1218,7 @@ END_TEST
 
 START_TEST(every_allocation_of_a_build_may_fail)
 {
-    oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.0137, 2.385, 0.31);
     oqt_system *system = new_system(2, sigma_x);
     struct build uniform = {bath, system, OQT_PT_UNIFORM, occupation};
     struct build closed = {bath, NULL, OQT_PT_DEPHASING, sigma_y};
@@ -1259,7 +1241,7 @@ static oqt_status use_factors(void *ctx)
 
 START_TEST(every_allocation_of_leg_factors_may_fail)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_pt *pt = new_pt(bath, 2, occupation, 0.0731, NULL);
 
     ck_assert_uint_ge(check_every_allocation(use_factors, pt), 1);
@@ -1298,7 +1280,7 @@ START_TEST(scaling_the_coupling_against_the_bath_changes_nothing)
     for (size_t i = 0; i < sizeof scale / sizeof *scale; i++) {
         const double s = scale[i];
         const oqt_complex coupling[4] = {{0.5 * s, 0}, {0, 0}, {0, 0}, {-0.5 * s, 0}};
-        oqt_bath *bath = ohmic(0.23 / (s * s), 4.1, 0.37);
+        oqt_bath *bath = ohmic_bath(0.23 / (s * s), 4.1, 0.37);
         oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
         oqt_pt_info info;
         oqt_pt *pt = NULL;
@@ -1364,7 +1346,7 @@ END_TEST
 
 START_TEST(a_huge_limit_on_the_bond_is_no_limit)
 {
-    oqt_bath *bath = ohmic(0.1, 5.0, 0.5);
+    oqt_bath *bath = ohmic_bath(0.1, 5.0, 0.5);
     const size_t limit[] = {0, (size_t)1 << 61, SIZE_MAX};
     oqt_error err = {0};
 
@@ -1389,7 +1371,7 @@ END_TEST
 START_TEST(couplings_beyond_all_bounds_are_refused)
 {
     const oqt_complex coupling[4] = {{4e3, 0}, {0, 0}, {0, 0}, {-4e3, 0}};
-    oqt_bath *bath = ohmic(0.1, 5.0, 0.5);
+    oqt_bath *bath = ohmic_bath(0.1, 5.0, 0.5);
     oqt_pt *pt = NULL;
     oqt_error err = {0};
 
@@ -1402,7 +1384,7 @@ END_TEST
 
 START_TEST(bad_arguments_are_named)
 {
-    oqt_bath *bath = ohmic(0.0137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.0137, 2.385, 0.31);
     oqt_complex h3[9] = {{0}};
     oqt_system *system = new_system(3, h3);
     struct arguments good = {.bath = bath, .d = 2, .dt = 0.0731, .opt = OQT_PT_OPTIONS_INIT}, a;
@@ -1468,7 +1450,7 @@ END_TEST
 
 START_TEST(an_accuracy_that_cannot_be_reached_is_refused)
 {
-    oqt_bath *bath = ohmic(0.3, 5.0, 0.5);
+    oqt_bath *bath = ohmic_bath(0.3, 5.0, 0.5);
     oqt_pt *mark = (oqt_pt *)&bath, *out = mark;
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
     oqt_error err = {0};
@@ -1485,7 +1467,7 @@ END_TEST
 
 START_TEST(an_accuracy_chooses_its_own_tolerance)
 {
-    oqt_bath *bath = ohmic(0.137, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_complex h[4] = {{0, 0}, {0.5, 0}, {0.5, 0}, {0, 0}};
     oqt_system *system = new_system(2, h);
     double last = 1.0;
@@ -1546,7 +1528,7 @@ END_TEST
 
 START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
-    oqt_bath *bath = ohmic(0.3, 2.385, 0.31);
+    oqt_bath *bath = ohmic_bath(0.3, 2.385, 0.31);
     oqt_complex coupling[9];
     oqt_pt *pts[2];
 

@@ -9,14 +9,13 @@ static const double dt = 0.0731;
 static oqt_pt *new_pt(oqt_pt_method method, double tolerance, size_t n_steps)
 {
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
-    oqt_bath *bath = NULL;
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_pt *pt = NULL;
     oqt_error err = {0};
 
     opt.method = method;
     opt.tolerance = tolerance;
     opt.n_steps = n_steps;
-    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.137, 1.0, 2.385, OQT_CUTOFF_EXPONENTIAL, 0.31, &err), err);
     ASSERT_OK(oqt_pt_create(&pt, bath, 2, half_z, dt, &opt, &err), err);
     oqt_bath_destroy(bath);
     return pt;

@@ -11,11 +11,7 @@ enum { STEPS = 60 };
 
 static oqt_bath *new_bath(void)
 {
-    oqt_bath *bath = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.137, 1.0, 2.385, OQT_CUTOFF_EXPONENTIAL, 0.31, &err), err);
-    return bath;
+    return ohmic_bath(0.137, 2.385, 0.31);
 }
 
 static oqt_pt *new_pt(oqt_pt_method method, size_t d, const oqt_complex *coupling, double tolerance)
@@ -31,14 +27,6 @@ static oqt_pt *new_pt(oqt_pt_method method, size_t d, const oqt_complex *couplin
     ASSERT_OK(oqt_pt_create(&pt, bath, d, coupling, dt, &opt, &err), err);
     oqt_bath_destroy(bath);
     return pt;
-}
-
-static oqt_pt_info info_of(const oqt_pt *pt)
-{
-    oqt_pt_info info;
-
-    oqt_pt_get_info(&info, pt);
-    return info;
 }
 
 static oqt_pt *compressed(const oqt_pt *pt, double tolerance, size_t max_bond)

@@ -8,16 +8,6 @@ enum { D_MAX = 3, LEGS_MAX = D_MAX * D_MAX, STEPS_MAX = 64 };
 static const oqt_complex half_z[4] = {{0.5, 0}, {0, 0}, {0, 0}, {-0.5, 0}};
 static const double dt = 0.0731;
 
-static oqt_bath *ohmic(double alpha, double temperature)
-{
-    oqt_bath *bath = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_bath_create_power_law(&bath, alpha, 1.0, 2.385, OQT_CUTOFF_EXPONENTIAL, temperature, &err),
-              err);
-    return bath;
-}
-
 static void diagonal(oqt_complex *out, size_t d, const double *values)
 {
     memset(out, 0, d * d * sizeof *out);
@@ -44,14 +34,6 @@ static oqt_pt *new_pt(const oqt_bath *bath, size_t d, const oqt_complex *couplin
 
     ASSERT_OK(oqt_pt_create(&pt, bath, d, coupling, dt, opt, &err), err);
     return pt;
-}
-
-static oqt_pt_info info_of(const oqt_pt *pt)
-{
-    oqt_pt_info info;
-
-    oqt_pt_get_info(&info, pt);
-    return info;
 }
 
 /* ---- the functional ---- */
@@ -198,7 +180,7 @@ START_TEST(short_paths_have_the_exact_functional)
                  {3, 3, 1, {0.5, -0.5, 0.13}, 0.9 * dt},
                  {3, 3, 1, {1, 1, 2}, INFINITY},
                  {3, 3, 1, {0.5, 0, -0.5}, dt}};
-    oqt_bath *bath = ohmic(0.37, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         oqt_pt_options opt = options(1e-12, cases[i].n_steps, cases[i].memory, cases[i].added);
@@ -248,7 +230,7 @@ END_TEST
 /* Every number of steps is another way to split it into blocks. */
 START_TEST(any_number_of_steps_and_any_memory_fit_long_paths)
 {
-    oqt_bath *bath = ohmic(0.05, 0.31);
+    oqt_bath *bath = ohmic_bath(0.05, 2.385, 0.31);
     const double o[2] = {0.0, 1.0};
     oqt_complex coupling[4];
     uint64_t seed = 7;
@@ -342,7 +324,7 @@ END_TEST
 START_TEST(very_long_steps_leave_the_dephased_tensor)
 {
     oqt_pt_options opt = options(1e-5, 8, 5, 0.0);
-    oqt_bath *bath = ohmic(0.1, 0.5);
+    oqt_bath *bath = ohmic_bath(0.1, 2.385, 0.5);
     const size_t path[8] = {0, 1, 3, 2, 0, 0, 3, 3};
 
     for (double step = 700.0; step < 1700.0; step += 50.0) {
@@ -363,7 +345,7 @@ END_TEST
 /* However coarse: bonds fit, and a leg without difference takes e_0 to e_0, bit by bit. */
 START_TEST(the_vacuum_is_exact_at_any_tolerance)
 {
-    oqt_bath *bath = ohmic(1.37, 0.31);
+    oqt_bath *bath = ohmic_bath(1.37, 2.385, 0.31);
     oqt_complex coupling[9];
 
     diagonal(coupling, 3, (double[3]){0.9, -0.5, 0.13});
@@ -394,7 +376,7 @@ END_TEST
 
 START_TEST(a_limit_on_the_bond_is_kept_and_told)
 {
-    oqt_bath *bath = ohmic(0.37, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31);
 
     for (size_t limit = 1; limit <= 9; limit += 4) {
         oqt_pt_options opt = options(1e-8, 20, 0, 0.0);
@@ -412,7 +394,7 @@ END_TEST
 
 START_TEST(bonds_and_errors_follow_the_tolerance)
 {
-    oqt_bath *bath = ohmic(0.37, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31);
     size_t bond = 0;
     double error = 1.0;
 
@@ -437,7 +419,7 @@ END_TEST
 START_TEST(cutoff_error_is_that_of_constant_paths_for_a_commuting_system)
 {
     enum { N = 30, MEMORY = 7 };
-    oqt_bath *bath = ohmic(0.37, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31);
     oqt_system *system = NULL;
     oqt_pt_options opt = options(1e-6, N, MEMORY, 2.4 * dt);
     struct memory *cut = new_memory(bath, N, MEMORY, 2.4 * dt), *full = new_memory(bath, N, 0, 0.0);
@@ -483,7 +465,7 @@ END_TEST
 
 START_TEST(couplings_to_one_and_baths_without_coupling_do_nothing)
 {
-    oqt_bath *bath = ohmic(0.37, 0.31), *empty = ohmic(0.0, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31), *empty = ohmic_bath(0.0, 2.385, 0.31);
     static const double same[3] = {1.37, 1.37, 1.37}, different[3] = {0.31, -1.2, 0.4};
 
     for (size_t d = 1; d <= 3; d++)
@@ -537,7 +519,7 @@ static bool same_tensor(const oqt_pt *x, const oqt_pt *y)
 
 START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
-    oqt_bath *bath = ohmic(0.37, 0.31);
+    oqt_bath *bath = ohmic_bath(0.37, 2.385, 0.31);
     oqt_pt *pts[2];
 
     for (int i = 0; i < 2; i++) {
@@ -568,7 +550,7 @@ START_TEST(bad_arguments_are_named)
                  {OQT_PT_TEMPO, 9, 0, 1.0, "needs a cut"},
                  {OQT_PT_UNIFORM, 9, 3, 0.0, "only a finite"},
                  {OQT_PT_AUTO, 9, 3, 1.0, "only a finite"}};
-    oqt_bath *bath = ohmic(0.137, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         oqt_pt_options opt = options(1e-4, cases[i].n_steps, cases[i].memory, cases[i].added);
@@ -587,7 +569,7 @@ END_TEST
 static oqt_pt *shifted_pt(double tolerance)
 {
     static const oqt_complex coupling[4] = {{0.9, 0}, {0.2, -0.3}, {0.2, 0.3}, {-0.4, 0}};
-    oqt_bath *bath = ohmic(0.137, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_pt_options opt = options(tolerance, 12, 5, INFINITY);
     oqt_pt *pt = new_pt(bath, 2, coupling, &opt);
 
@@ -622,7 +604,7 @@ static int stop(const char *phase, double fraction, void *ctx)
 
 START_TEST(a_build_can_be_canceled_at_every_call)
 {
-    oqt_bath *bath = ohmic(0.137, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     oqt_status st = OQT_ECANCELED;
     size_t at = 1;
 
@@ -666,7 +648,7 @@ static oqt_status build_and_destroy(void *ctx)
 
 START_TEST(every_allocation_may_fail)
 {
-    oqt_bath *bath = ohmic(0.137, 0.31);
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
     struct build b = {bath, sigma_z};
 
     ck_assert_uint_ge(check_every_allocation(build_and_destroy, &b), 100);

@@ -21,25 +21,16 @@ enum { STEPS = 8, MAX_LEGS = 9 };
 static oqt_pt *new_pt(oqt_pt_method method, size_t d, const oqt_complex *coupling, size_t n_steps)
 {
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
-    oqt_bath *bath = NULL;
+    oqt_bath *bath = ohmic_bath(0.3, 5.0, 0.2);
     oqt_pt *pt = NULL;
     oqt_error err = {0};
 
-    ASSERT_OK(oqt_bath_create_power_law(&bath, 0.3, 1.0, 5.0, OQT_CUTOFF_EXPONENTIAL, 0.2, &err), err);
     opt.method = method;
     opt.tolerance = 1e-3;
     opt.n_steps = n_steps;
     ASSERT_OK(oqt_pt_create(&pt, bath, d, coupling, dt, &opt, &err), err);
     oqt_bath_destroy(bath);
     return pt;
-}
-
-static oqt_pt_info info_of(const oqt_pt *pt)
-{
-    oqt_pt_info info;
-
-    oqt_pt_get_info(&info, pt);
-    return info;
 }
 
 /* The system of the data in tests/data/oqupy, or a random one. */
