@@ -18,15 +18,13 @@ void oqt__chain_ws_release(oqt__chain_ws *ws)
 
 oqt_status oqt__chain_ws_reserve(oqt__chain_ws *ws, size_t len, oqt_error *err)
 {
-    double *mem;
-
     if (len <= ws->len)
         return OQT_OK;
-    mem = oqt__doubles(len);
-    if (!mem)
+    oqt__free(ws->mem); /* first: its contents may be lost, and peaks are lower */
+    ws->len = 0;
+    ws->mem = oqt__doubles(len);
+    if (!ws->mem)
         return oqt__no_memory(err, "a step of a chain");
-    oqt__free(ws->mem);
-    ws->mem = mem;
     ws->len = len;
     return OQT_OK;
 }

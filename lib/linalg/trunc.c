@@ -38,13 +38,12 @@ void oqt__svd_ws_release(oqt__svd_ws *ws)
 
 oqt_status oqt__svd_ws_reserve(oqt__svd_ws *ws, size_t n, size_t n_int, oqt_error *err)
 {
-    if (n > ws->mem_len) {
-        double *mem = oqt__doubles(n);
-
-        if (!mem)
-            return oqt__no_memory(err, "a singular value decomposition");
+    if (n > ws->mem_len) { /* the old room goes first: its contents may be lost, and peaks are lower */
         oqt__free(ws->mem);
-        ws->mem = mem;
+        ws->mem_len = 0;
+        ws->mem = oqt__doubles(n);
+        if (!ws->mem)
+            return oqt__no_memory(err, "a singular value decomposition");
         ws->mem_len = n;
     }
     if (n_int > ws->iwork_len) {
