@@ -51,7 +51,6 @@ struct oqt_tebd {
     double **varying; /* .. STEPS_AT_ONCE x n_varying                               */
     oqt_control **site_control, **bond_control; /* copies; NULL: none, or none there */
     double dt, start_time;
-    uint64_t step;
     bool imported; /* some process tensor conserves traces up to its own truncation only */
     oqt__trunc rule;
     oqt_parallel parallel;
@@ -139,15 +138,10 @@ static void add_gate(oqt_tebd *run, size_t *last, size_t bond, double from, doub
 /* From the middle outwards: wide bonds, which others wait for the longest, begin first. */
 static void add_layer(oqt_tebd *run, size_t *last, size_t parity, double from, double to)
 {
-    size_t bonds = run->mps.n - 1, count = (bonds + 1 - parity) / 2, middle = count / 2;
+    size_t count = (run->mps.n - parity) / 2, middle = (count - 1) / 2;
 
-    for (size_t k = 0; k < count; k++) {
-        size_t i = k % 2 == 0 ? middle + k / 2 : middle - (k + 1) / 2;
-
-        if (count % 2 == 0)
-            i = k % 2 == 0 ? middle - 1 - k / 2 : middle + k / 2;
-        add_gate(run, last, parity + 2 * i, from, to);
-    }
+    for (size_t k = 0; k < count; k++)
+        add_gate(run, last, parity + 2 * (k % 2 ? middle + (k + 1) / 2 : middle - k / 2), from, to);
 }
 
 /* Second order: even, odd, even. */
@@ -266,7 +260,7 @@ static oqt_status make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *err)
     for (uint64_t s = 0; run->n_varying > 0 && s < n; s++)
         for (size_t k = 0; k < run->n_ops; k++) {
             const operation *op = run->op + k;
-            double t = run->start_time + (double)(run->step + s) * run->dt;
+            double t = run->start_time + (double)(run->stats.n_steps + s) * run->dt;
 
             if (op->kind == GATE && !op->gate &&
                 (st = oqt__gates_make(*gate++, &run->gates, op->at, t + op->from * run->dt,
@@ -291,8 +285,8 @@ static oqt_status control_site(oqt_tebd *run, size_t i, oqt_when when, bool *act
         return st;
     s = run->ws->mem;
     x = s + 2 * n * n;
-    st = oqt__control_find(&kind, s, s + n * n, run->site_control[i], run->step, when, run->start_time,
-                           run->dt, err);
+    st = oqt__control_find(&kind, s, s + n * n, run->site_control[i], run->stats.n_steps, when,
+                           run->start_time, run->dt, err);
     if (st != OQT_OK || kind == OQT__CONTROL_NONE)
         return st;
     memcpy(x, site->x, n * rest * sizeof *x);
@@ -310,8 +304,8 @@ static oqt_status control_bond(oqt_tebd *run, size_t b, oqt_when when, bool *act
 
     if (!s)
         return oqt__no_memory(err, "a control of two sites");
-    st = oqt__control_find(&kind, s, s + n * n, run->bond_control[b], run->step, when, run->start_time,
-                           run->dt, err);
+    st = oqt__control_find(&kind, s, s + n * n, run->bond_control[b], run->stats.n_steps, when,
+                           run->start_time, run->dt, err);
     if (st == OQT_OK && kind != OQT__CONTROL_NONE) {
         oqt__gates_from_joint(s, &run->gates, b, s);
         st = oqt__mps_gate(&run->mps, b, s, &run->rule, run->ws, run->record + b, err);
@@ -817,7 +811,11 @@ static void spawn_steps(oqt_tebd *run, uint64_t n)
         for (size_t k = 0; k < run->n_ops; k++) {
             const operation *op = run->op + k;
 
-            spawn(run, op, op->kind == TENSORS ? NULL : op->gate ? op->gate : *varying++, run->step + s);
+            spawn(run, op,
+                  op->kind == TENSORS ? NULL
+                  : op->gate          ? op->gate
+                                      : *varying++,
+                  run->stats.n_steps + s);
         }
 }
 
@@ -837,8 +835,8 @@ static bool blas_pays(const oqt_tebd *run)
         double cost, at;
 
         if (run->op[k].kind == TENSORS) {
-            ready[i] += tensor_flops(run, i, run->step);
-            work += tensor_flops(run, i, run->step);
+            ready[i] += tensor_flops(run, i, run->stats.n_steps);
+            work += tensor_flops(run, i, run->stats.n_steps);
             continue;
         }
         double rows = (double)l->p * fmin((double)(l->a * l->l), (double)(l->p * l->r));
@@ -880,7 +878,6 @@ static oqt_status take_steps(oqt_tebd *run, uint64_t n, oqt_error *err)
     }
     if (run->imported)
         oqt__mps_trace_bonds(&run->mps);
-    run->step += n;
     run->stats.n_steps += n;
     return OQT_OK;
 }
@@ -892,10 +889,10 @@ static oqt_status steps_between_controls(uint64_t *some, const oqt_tebd *run, ui
 
     *some = 0;
     while (*some < (run->imported ? 1 : n) && *some < STEPS_AT_ONCE && !any) {
-        oqt_status st = has_controls(&any, run, run->step + *some + 1, OQT_PRE, err);
+        oqt_status st = has_controls(&any, run, run->stats.n_steps + *some + 1, OQT_PRE, err);
 
         if (st == OQT_OK && !any)
-            st = has_controls(&any, run, run->step + *some + 1, OQT_POST, err);
+            st = has_controls(&any, run, run->stats.n_steps + *some + 1, OQT_POST, err);
         if (st != OQT_OK)
             return st;
         ++*some;
@@ -960,7 +957,8 @@ oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err)
             (st = take_steps(run, some, err)) != OQT_OK ||
             (st = apply_controls(run, OQT_PRE, err)) != OQT_OK) {
             if (run->failure.code == OQT_OK)
-                oqt__fail(&run->failure, st, "step %llu was not completed", (unsigned long long)run->step);
+                oqt__fail(&run->failure, st, "step %llu was not completed",
+                          (unsigned long long)run->stats.n_steps);
             break;
         }
         done += some;
@@ -1102,7 +1100,6 @@ void oqt__tebd_stand_at(oqt_tebd *run, const oqt__tebd_point *point, oqt__mps *m
     run->record[0].limited = stats->bond_limit_hit != 0;
     run->record[0].flops = stats->flops;
     run->work[0] = stats->work;
-    run->step = stats->n_steps;
     run->stats = *stats;
     run->trace0 = point->trace0;
     run->failure = (oqt_error){OQT_OK, ""};
