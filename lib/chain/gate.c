@@ -264,15 +264,6 @@ static double project_out(double *x, double *overlap, const double *v, size_t ra
     return sqrt(sum);
 }
 
-static double norm(const double *x, size_t n)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sqrt(sum);
-}
-
 /* The trace over the right site and all beyond, as a vector over [p_r][k_r]. */
 static void trace_beyond(double *out, const split_gate *g, size_t d, const double *right)
 {
@@ -315,7 +306,7 @@ static void trace_before(double *out, double *scratch, const split_gate *g, size
 static void append(right_basis *b, double *overlap, const double *x, size_t n)
 {
     static const double NEGLIGIBLE = 1e-12;
-    double *row = b->v + b->rank * n, before = norm(x, n), after;
+    double *row = b->v + b->rank * n, before = oqt__norm(x, n), after;
 
     memcpy(row, x, n * sizeof *row);
     after = project_out(row, overlap, b->v, b->rank, n);
@@ -362,7 +353,7 @@ static void weigh_appended(right_basis *b, double *y, const split_gate *g, size_
         }
     }
     for (size_t k = 0; k < count; k++)
-        b->s[first + k] = norm(y + k * rows, rows);
+        b->s[first + k] = oqt__norm(y + k * rows, rows);
     while (b->rank > first && b->s[b->rank - 1] <= 1e-15 * b->s[0]) /* not in the state at all */
         b->rank--;
 }

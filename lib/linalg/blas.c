@@ -7,6 +7,8 @@
 
 #include "linalg/fortran.h"
 
+#include <math.h>
+
 oqt_status oqt__lapack_size(size_t n, const char *what, oqt_error *err)
 {
     if (n > INT_MAX)
@@ -36,4 +38,13 @@ void oqt__gemv(bool ta, size_t m, size_t n, double alpha, const double *a, size_
         return;
     }
     dgemv_(ta ? "N" : "T", &n_, &m_, &alpha, a, &lda_, x, &one, &beta, y, &one, 1);
+}
+
+double oqt__norm(const double *x, size_t n)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
 }

@@ -20,4 +20,7 @@ void oqt__gemm(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, con
 void oqt__gemv(bool ta, size_t m, size_t n, double alpha, const double *a, size_t lda, const double *x,
                double beta, double *y);
 
+/** sqrt(x.x), summed in order. */
+double oqt__norm(const double *x, size_t n);
+
 #endif

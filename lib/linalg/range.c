@@ -85,20 +85,11 @@ static size_t enough(const double *r, size_t k, size_t ld, double tol)
     return k + 1;
 }
 
-static double norm(const double *a, size_t n)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += a[i] * a[i];
-    return sqrt(sum);
-}
-
 oqt_status oqt__range(const double **q, size_t *rank, oqt__range_ws *ws, const double *a, size_t m, size_t n,
                       double tol, size_t guess, size_t max_rank, double *flops, oqt_error *err)
 {
     size_t full = m < n ? m : n, limit = max_rank > 0 && max_rank < full ? max_rank : full;
-    double allowed = tol * norm(a, m * n);
+    double allowed = tol * oqt__norm(a, m * n);
     oqt_status st;
 
     for (size_t k = guess + PROBES;; k += k / 2) {

@@ -446,15 +446,6 @@ static double *embedded(const struct job *job, const struct site *s)
     return out;
 }
 
-static double norm_2(const double *x, size_t n)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sqrt(sum);
-}
-
 /* Replace a cap by what it is on the states `root`, n x (parts len), of its bond; its real part is it all. */
 static oqt_status turn_cap(struct job *job, size_t k, const double *root, size_t n, size_t len,
                            oqt_error *err)
@@ -475,7 +466,7 @@ static oqt_status turn_cap(struct job *job, size_t k, const double *root, size_t
             re[i] += x * c[j] - y * s[j];
             im[i] += job->parts == 2 ? x * s[j] + y * c[j] : 0.0;
         }
-    defect = norm_2(im, n) / norm_2(re, n);
+    defect = oqt__norm(im, n) / oqt__norm(re, n);
     oqt__free(job->cap_re[k]);
     job->cap_re[k] = re;
     oqt__free(im);
@@ -504,7 +495,7 @@ static oqt_status left_step(struct job *job, size_t k, double **root, size_t *n_
               job->parts * s->left, e, job->legs * width, 0.0, m, job->legs * width);
     if ((st = oqt__qr(q, next, &job->ws, m, rows, width, err)) != OQT_OK)
         goto done;
-    if (!((job->scale[k] = norm_2(next, rank * width)) > 0.0)) {
+    if (!((job->scale[k] = oqt__norm(next, rank * width)) > 0.0)) {
         st = oqt__fail(err, OQT_EINVAL, "process tensor vanishes at step %zu", k);
         goto done;
     }
@@ -564,8 +555,8 @@ static oqt_status right_step(struct job *job, size_t k, double **w, size_t *n_w,
     if (st != OQT_OK)
         goto done;
     oqt__gemm(false, false, left * legs, kept, s->right, 1.0, s->re, s->right, *w, kept, 0.0, m, kept);
-    size = norm_2(m, left * legs * kept);
-    weight = size / norm_2(job->cap_re[k], left);
+    size = oqt__norm(m, left * legs * kept);
+    weight = size / oqt__norm(job->cap_re[k], left);
     for (size_t i = 0; i < left; i++) {
         memcpy(c + i * width, m + i * legs * kept, legs * kept * sizeof *c);
         c[i * width + legs * kept] = weight * job->cap_re[k][i];
@@ -575,7 +566,7 @@ static oqt_status right_step(struct job *job, size_t k, double **w, size_t *n_w,
     rank = svd.rank;
     while (rank > 1 && svd.s[rank - 1] <= NOISE * svd.s[0])
         rank--;
-    size = norm_2(svd.s, rank);
+    size = oqt__norm(svd.s, rank);
     if (!(sqrt(record.discarded_weight) <= ASYMMETRY * size)) {
         st =
             oqt__fail(err, OQT_EINVAL,
@@ -615,7 +606,7 @@ done:
 static oqt_status sweep_right_to_left(struct job *job, oqt_error *err)
 {
     size_t n = job->n, rank = job->site[n - 1].right, n_w = 1;
-    double size = norm_2(job->cap_re[n], rank), *w = oqt__doubles(rank);
+    double size = oqt__norm(job->cap_re[n], rank), *w = oqt__doubles(rank);
     oqt_status st = w ? OQT_OK : oqt__no_memory(err, "a process tensor");
 
     for (size_t i = 0; w && i < rank; i++)
@@ -634,12 +625,12 @@ static oqt_status sweep_right_to_left(struct job *job, oqt_error *err)
 /* The mirror that takes e_0 to c / |c|, as 1 - v v^T with |v|^2 = 2; v may be 0. Returns |c|. */
 static double mirror(double *v, const double *c, size_t n)
 {
-    double size = norm_2(c, n), rest = n > 1 ? norm_2(c + 1, n - 1) : 0.0, first = c[0], length;
+    double size = oqt__norm(c, n), rest = n > 1 ? oqt__norm(c + 1, n - 1) : 0.0, first = c[0], length;
 
     /* c_0 - |c| without cancellation */
     v[0] = first > 0.0 ? -rest * (rest / (first + size)) : first - size;
     memcpy(v + 1, c + 1, (n - 1) * sizeof *v);
-    length = norm_2(v, n);
+    length = oqt__norm(v, n);
     for (size_t i = 0; i < n && length > 0.0; i++)
         v[i] *= sqrt(2.0) / length;
     return size;
