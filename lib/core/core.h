@@ -20,6 +20,13 @@
 #define OQT__SIMD
 #endif
 
+/** For a part of such a function, compiled into it with what it is compiled for. */
+#if defined(__GNUC__)
+#define OQT__SIMD_PART static inline __attribute__((always_inline))
+#else
+#define OQT__SIMD_PART static inline
+#endif
+
 /* ---- status ---- */
 
 /** Write code and text into err, if there is one, and return code. */

@@ -27,6 +27,17 @@ void oqt__gemm(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, con
     dgemm_(tb ? "T" : "N", ta ? "T" : "N", &n_, &m_, &k_, &alpha, b, &ldb_, a, &lda_, &beta, c, &ldc_, 1, 1);
 }
 
+void oqt__gemm_single(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+                      const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    int m_ = lapack_int(m), n_ = lapack_int(n), k_ = lapack_int(k);
+    int lda_ = lapack_ld(lda), ldb_ = lapack_ld(ldb), ldc_ = lapack_ld(ldc);
+
+    if (m == 0 || n == 0)
+        return;
+    sgemm_(tb ? "T" : "N", ta ? "T" : "N", &n_, &m_, &k_, &alpha, b, &ldb_, a, &lda_, &beta, c, &ldc_, 1, 1);
+}
+
 void oqt__gemv(bool ta, size_t m, size_t n, double alpha, const double *a, size_t lda, const double *x,
                double beta, double *y)
 {

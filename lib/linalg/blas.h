@@ -16,6 +16,10 @@ oqt_status oqt__lapack_size(size_t n, const char *what, oqt_error *err);
 void oqt__gemm(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda,
                const double *b, size_t ldb, double beta, double *c, size_t ldc);
 
+/** The same in single precision. */
+void oqt__gemm_single(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+                      const float *b, size_t ldb, float beta, float *c, size_t ldc);
+
 /** y = alpha op(A) x + beta y with A row-major m x n, contiguous x and y. */
 void oqt__gemv(bool ta, size_t m, size_t n, double alpha, const double *a, size_t lda, const double *x,
                double beta, double *y);

@@ -21,6 +21,10 @@ static inline size_t oqt__padded(size_t n)
 void oqt__square_product(double *c, double alpha, const double *a, const double *b, double beta, size_t n,
                          bool lower);
 
+/** The same in single precision. */
+void oqt__square_product_single(float *c, float alpha, const float *a, const float *b, float beta, size_t n,
+                                bool lower);
+
 /* ---- truncation: one rule, one record, one kernel ---- */
 
 /** Keep the smallest rank r such that every condition set (> 0) holds for what is dropped. That may be 0, for

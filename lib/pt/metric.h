@@ -27,6 +27,8 @@ typedef struct {
     double lam;          /* probability to stay on a leg                                */
     const double *theta; /* n_class: weight of a slot with itself                       */
     size_t n_iter;
+    bool single; /* products in single precision: half the time, and six digits of what each state counts for
+                  */
     int n_threads;
     const oqt_progress *progress; /* reported often, from done to done + share */
     double done, share;
@@ -49,6 +51,16 @@ typedef struct {
  */
 oqt_status oqt__metric_iterate(oqt__environment *right, oqt__environment *left, const oqt__level *level,
                                const oqt__metric_chain *chain, oqt_error *err);
+
+/** That in double and in single precision. */
+oqt_status oqt__metric_improve(oqt__environment *right, oqt__environment *left, const oqt__level *level,
+                               const oqt__metric_chain *chain, oqt_error *err);
+oqt_status oqt__metric_improve_single(oqt__environment *right, oqt__environment *left,
+                                      const oqt__level *level, const oqt__metric_chain *chain,
+                                      oqt_error *err);
+
+/** Doublings that sum a stay: longer ones than three times the mean are left out. */
+size_t oqt__metric_doublings(double lam);
 
 /** Floating-point operations of that, about. */
 double oqt__metric_flops(const oqt__level *level, const oqt__metric_chain *chain);

@@ -18,6 +18,10 @@
  * iterations on long paths, and then they are not. */
 static const double WEIGHT_LIMIT = 100.0;
 
+/* Above this tolerance the metric is made in single precision. It says which states are kept, not what they
+ * are: errors and bonds are the same down to 1e-7, and below 1e-8 some states seem to count that do not. */
+static const double SINGLE_LIMIT = 3e-8;
+
 enum { MAX_ATTEMPTS = 5, MAX_SQUARINGS = 14 };
 
 /* The tensors of one level and the environments of its bond. */
@@ -321,6 +325,7 @@ static oqt_status truncate_level(struct builder *b, size_t squarings_left, doubl
                                .lam = lam,
                                .theta = theta,
                                .n_iter = n_iter,
+                               .single = b->par->tolerance > SINGLE_LIMIT,
                                .n_threads = b->par->n_threads,
                                .progress = &b->par->progress,
                                .done = share,
