@@ -22,7 +22,7 @@ typedef struct {
 /**
  * Use other memory functions for everything allocated from here on.
  *
- * @param[in] allocator  NULL for the default (aligned_alloc and free)
+ * @param[in] allocator  NULL for the default, by malloc and free
  *
  * Process-wide. Call it while no object of the library exists; it is not thread-safe.
  */

@@ -84,6 +84,45 @@ START_TEST(square_products_match_naive_loops)
 }
 END_TEST
 
+START_TEST(square_products_in_single_precision_are_those_in_double)
+{
+    static const size_t sizes[] = {1, 3, 7, 8, 9, 20, 23, 50, 96, 97, 150};
+    uint64_t seed = 516;
+
+    for (size_t q = 0; q < sizeof sizes / sizeof *sizes; q++) {
+        size_t n = sizes[q], ld = oqt__padded(n), size = ld * ld;
+        double *a = calloc(3 * size, sizeof *a), *b = a + size, *c = b + size;
+        float *single = calloc(3 * size, sizeof *single), *y = single + 2 * size;
+
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n; j++) {
+                size_t at = i * ld + j;
+
+                a[at] = single[at] = (float)(random_uniform(&seed) - 0.5);
+                b[at] = single[size + at] = (float)(random_uniform(&seed) - 0.5);
+            }
+        for (int lower = 0; lower < 2; lower++)
+            for (int add = 0; add < 2; add++) {
+                memset(y, 0, size * sizeof *y);
+                for (size_t i = 0; i < n; i++)
+                    for (size_t j = 0; j < n; j++)
+                        c[i * ld + j] = y[i * ld + j] = 0.25F - (float)(j % 3);
+                naive_gemm(false, false, n, n, n, -1.5, a, ld, b, ld, add ? 0.5 : 0.0, c, ld);
+                oqt__square_product_single(y, -1.5F, single, single + size, add ? 0.5F : 0.0F, n, lower);
+                for (size_t i = 0; i < ld; i++)
+                    for (size_t j = 0; j < ld; j++)
+                        if (!lower || j <= i)
+                            ck_assert_double_eq_tol(y[i * ld + j], c[i * ld + j],
+                                                    0.25 * FLT_EPSILON * (double)n + 2.0 * FLT_EPSILON);
+                        else if (j >= n || i >= n)
+                            ck_assert_double_eq(y[i * ld + j], 0.0);
+            }
+        free(a);
+        free(single);
+    }
+}
+END_TEST
+
 /* m = f f^T with columns that fall off. */
 static void graded_metric(double *m, size_t n, uint64_t *seed)
 {
@@ -1533,6 +1572,7 @@ int main(void)
     TCase *tc = tcase_create("products");
 
     tcase_add_test(tc, square_products_match_naive_loops);
+    tcase_add_test(tc, square_products_in_single_precision_are_those_in_double);
     tcase_add_test(tc, oblique_projectors_balance_two_metrics);
     tcase_add_test(tc, gemm_matches_naive_loops);
     tcase_add_test(tc, gemv_matches_naive_loops);

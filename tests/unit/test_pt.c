@@ -3,6 +3,7 @@
 
 #include "pt/fock.h"
 #include "pt/growth.h"
+#include "pt/metric.h"
 #include "pt/model.h"
 #include "pt/path_test.h"
 
@@ -531,6 +532,120 @@ START_TEST(the_base_respects_its_limit_of_states)
     oqt__state_space_release(&m);
     oqt__legs_release(&legs);
     oqt_bath_destroy(bath);
+}
+END_TEST
+
+/* ---- the metric ---- */
+
+/* y = theta F R F^+ of one class with plain loops; F and R complex, n x n. */
+static void slot_of_metric(double complex *y, const double complex *f, const double complex *r, double theta,
+                           size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            y[i * n + j] = 0.0;
+            for (size_t k = 0; k < n; k++)
+                for (size_t l = 0; l < n; l++)
+                    y[i * n + j] += theta * f[i * n + k] * r[k * n + l] * conj(f[j * n + l]);
+        }
+}
+
+/* Real, gauged and complex classes: the right environment after white paths and one slot of correlated ones,
+ * by plain loops over complex matrices, against both precisions. Elements are graded like their states. */
+static void check_metric(const double *o, size_t d, size_t n_max)
+{
+    const double lam = 0.7;
+    oqt_bath *bath = ohmic_bath(0.137, 2.385, 0.31);
+    oqt__legs legs = legs_of(d, o);
+    oqt__state_space m = {0};
+    oqt__level level = {0};
+    oqt_error err = {0};
+    bool limited = false;
+    double fit, *expanded, theta[16];
+
+    ASSERT_OK(model_of_bath(&m, &fit, bath, 0.0731, &legs, 0, 1e-8, &err), err);
+    ASSERT_OK(oqt__fock_base(&level, &m, &legs, 0x1p-6, 1e-13, n_max, &limited, &err), err);
+    size_t n = level.n, nn = n * n;
+    double complex *start = calloc(nn, sizeof *start), *f = calloc(legs.n_class * nn, sizeof *f);
+    double complex *y = calloc(legs.n_class * nn, sizeof *y), *sum = calloc(nn, sizeof *sum);
+    double complex *z = calloc(nn, sizeof *z);
+
+    expanded = calloc(2 * legs.n_class * nn, sizeof *expanded);
+    oqt__level_expand(expanded, &level, &legs);
+    for (size_t k = 0; k < legs.n_class; k++) {
+        theta[k] = 1.0 - 0.01 * (double)k;
+        for (size_t i = 0; i < nn; i++)
+            f[k * nn + i] = expanded[2 * k * nn + i] + expanded[(2 * k + 1) * nn + i] * (double complex)I;
+    }
+    for (size_t i = 0; i < n; i++)
+        start[i * n + i] = level.weight[i];
+    /* without doublings: white paths once, then white and correlated ones */
+    for (int slot = 0; slot < 2; slot++) {
+        memset(z, 0, nn * sizeof *z);
+        for (size_t k = 0; k < legs.n_class; k++) {
+            slot_of_metric(y + k * nn, f + k * nn, slot == 0 ? start : sum, theta[k], n);
+            for (size_t i = 0; i < nn; i++)
+                if (level.parity[i / n] == level.parity[i % n])
+                    z[i] += legs.weight[k] * creal(y[k * nn + i]);
+        }
+        for (size_t i = 0; i < nn; i++)
+            sum[i] = z[i] / creal(z[0]);
+    }
+    for (int single = 0; single < 2; single++) {
+        oqt__environment right = {0}, left = {0};
+        oqt__metric_chain chain = {
+            .legs = &legs, .lam = 0.0, .theta = theta, .n_iter = 1, .single = single == 1, .n_threads = 1};
+        oqt_progress none = {NULL, NULL};
+        double *average = calloc(nn, sizeof *average), limit = single ? 2e-6 : 1e-13;
+
+        chain.progress = &none;
+        ASSERT_OK(oqt__environment_alloc(&right, n, &legs, &err), err);
+        ASSERT_OK(oqt__environment_alloc(&left, n, &legs, &err), err);
+        for (size_t k = 0; k < legs.n_class; k++)
+            for (size_t i = 0; legs.kind[k] != OQT__CLASS_MIRROR && i < n; i++)
+                right.mat[k][i * oqt__class_parts(&legs, k) * n + i] =
+                    left.mat[k][i * oqt__class_parts(&legs, k) * n + i] = level.weight[i];
+        ASSERT_OK(oqt__metric_iterate(&right, &left, &level, &chain, &err), err);
+        oqt__metric_average(average, &right, level.parity, &legs);
+        for (size_t i = 0; i < nn; i++) {
+            double size = sqrt(creal(sum[i / n * (n + 1)]) * creal(sum[i % n * (n + 1)]));
+
+            ck_assert_double_eq_tol(average[i], creal(sum[i]), limit * size);
+        }
+        /* stays on legs: the doublings of one precision are those of the other */
+        chain.lam = lam;
+        chain.n_iter = 2;
+        ASSERT_OK(oqt__metric_iterate(&right, &left, &level, &chain, &err), err);
+        oqt__metric_average(average, &left, level.parity, &legs);
+        if (single == 0)
+            for (size_t i = 0; i < nn; i++)
+                start[i] = average[i];
+        else
+            for (size_t i = 0; i < nn; i++)
+                ck_assert_double_eq_tol(
+                    average[i], creal(start[i]),
+                    1e-5 * sqrt(creal(start[i / n * (n + 1)]) * creal(start[i % n * (n + 1)])));
+        oqt__environment_release(&right, legs.n_class);
+        oqt__environment_release(&left, legs.n_class);
+        free(average);
+    }
+    free(start);
+    free(f);
+    free(y);
+    free(z);
+    free(sum);
+    free(expanded);
+    oqt__level_release(&level, legs.n_class);
+    oqt__state_space_release(&m);
+    oqt__legs_release(&legs);
+    oqt_bath_destroy(bath);
+}
+
+START_TEST(metrics_are_sums_over_slots_in_both_precisions)
+{
+    check_metric(halves, 2, 12);
+    check_metric((double[]){0.37, -0.5, 0.22}, 3, 9); /* no symmetric spectrum: complex classes */
+    check_metric((double[]){1.0, 0.0, -1.0}, 3, 17);
 }
 END_TEST
 
@@ -1568,6 +1683,7 @@ int main(void)
     tcase_add_test(tc, weak_coupling_base_is_exact_on_short_paths);
     tcase_add_test(tc, the_base_has_all_states_in_any_order_of_the_gains);
     tcase_add_test(tc, the_base_respects_its_limit_of_states);
+    tcase_add_test(tc, metrics_are_sums_over_slots_in_both_precisions);
     suite_add_tcase(suite, tc);
 
     tc = tcase_create("uniform");

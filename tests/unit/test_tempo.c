@@ -900,27 +900,28 @@ static void free_memory(void *ptr, void *ctx)
     free(ptr);
 }
 
-/* The default allocator is the same, so that memory may pass from one to the other. */
 START_TEST(a_step_without_memory_changes_nothing)
 {
-    struct problem p = small_problem(2, 82);
+    size_t left = SIZE_MAX;
+    oqt_allocator allocator = {no_memory, free_memory, &left};
     oqt_complex whole[9 * 4], rho[4];
+    struct problem p;
     oqt_tempo *tempo;
     size_t n_failed = 0;
     oqt_error err = {0};
 
+    oqt_set_allocator(&allocator);
+    p = small_problem(2, 82);
     p.opt.epsrel = 1e-6;
     run(whole, &p, 8);
     tempo = new_tempo(&p);
     for (size_t k = 1; k <= 8; k++)
         for (size_t n = 1;; n++) {
-            size_t left = n;
-            oqt_allocator allocator = {no_memory, free_memory, &left};
             oqt_status st;
 
-            oqt_set_allocator(&allocator);
+            left = n;
             st = oqt_tempo_step(tempo, 1, &err);
-            oqt_set_allocator(NULL);
+            left = SIZE_MAX;
             oqt_tempo_state(rho, tempo);
             ck_assert_int_eq(memcmp(rho, whole + (st == OQT_OK ? k : k - 1) * 4, sizeof rho), 0);
             if (st == OQT_OK)
@@ -931,6 +932,7 @@ START_TEST(a_step_without_memory_changes_nothing)
     ck_assert_uint_gt(n_failed, 20);
     oqt_tempo_destroy(tempo);
     free_problem(&p);
+    oqt_set_allocator(NULL);
 }
 END_TEST
 
