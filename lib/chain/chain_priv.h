@@ -35,7 +35,7 @@ typedef struct {
     double **basis;    /* n - 1: product_basis of each bond                          */
     double **constant; /* n - 1: its generator, NULL if that depends on time         */
     size_t largest;    /* of p_l p_r                                                 */
-    double *mem;       /* scratch: six matrices of that size, and for exponentials   */
+    double *mem;       /* scratch: four matrices of that size, and for exponentials  */
 } oqt__gates;
 
 /** Zero it first; release in any case. The chain is borrowed. */
@@ -45,8 +45,7 @@ void oqt__gates_release(oqt__gates *g);
 /**
  * The propagator of a bond from one time to another, in Hermitian coordinates [(q_l q_r)][(p_l p_r)]. The
  * terms of a site are shared between its two bonds by halves, but the outer bonds have all of their outer
- * sites. Generators that depend on time go through the fourth-order commutator-free Magnus formula of
- * propagate.c.
+ * sites. Where the generator depends on time, it is a fourth-order Magnus step (oqt__magnus).
  */
 oqt_status oqt__gates_make(double *gate, oqt__gates *g, size_t bond, double from, double to, oqt_error *err);
 

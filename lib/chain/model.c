@@ -231,7 +231,7 @@ static bool bond_is_constant(const oqt_chain *chain, size_t bond)
 void oqt__gates_from_joint(double *out, oqt__gates *g, size_t bond, const double *joint)
 {
     size_t n = gate_size(g->chain, bond);
-    double *work = g->mem; /* the first of the six */
+    double *work = g->mem; /* the first of the four */
 
     oqt__gemm(false, false, n, n, n, 1.0, joint, n, g->basis[bond], n, 0.0, work, n);
     oqt__gemm(true, false, n, n, n, 1.0, g->basis[bond], n, work, n, 0.0, out, n);
@@ -255,7 +255,7 @@ oqt_status oqt__gates_init(oqt__gates *g, const oqt_chain *chain, oqt_error *err
     nn = g->largest * g->largest;
     g->basis = oqt__calloc(chain->n - 1, sizeof *g->basis);
     g->constant = oqt__calloc(chain->n - 1, sizeof *g->constant);
-    g->mem = oqt__doubles(6 * nn + oqt__expm_small_len(g->largest));
+    g->mem = oqt__doubles(4 * nn + oqt__expm_small_len(g->largest));
     if (!g->basis || !g->constant || !g->mem)
         return oqt__no_memory(err, "the gates of a chain");
     for (size_t b = 0; b + 1 < chain->n; b++) {
@@ -279,29 +279,22 @@ oqt_status oqt__gates_init(oqt__gates *g, const oqt_chain *chain, oqt_error *err
 
 oqt_status oqt__gates_make(double *gate, oqt__gates *g, size_t bond, double from, double to, oqt_error *err)
 {
-    static const double SQRT3_6 = 0.28867513459481288225;
     size_t n = gate_size(g->chain, bond), nn = n * n;
-    double h = to - from, *joint = g->mem + nn, *one = joint + nn, *two = one + nn, *x = two + nn,
-           *u = x + nn;
-    double *expm = g->mem + 6 * g->largest * g->largest;
+    double h = to - from, at[2], *joint = g->mem + nn, *one = joint + nn, *two = one + nn;
+    double *expm = g->mem + 4 * g->largest * g->largest;
     bool ok;
     oqt_status st;
 
     if (g->constant[bond]) {
         for (size_t i = 0; i < nn; i++)
-            x[i] = h * g->constant[bond][i];
-        ok = oqt__expm_small(gate, x, n, expm);
+            one[i] = h * g->constant[bond][i];
+        ok = oqt__expm_small(gate, one, n, expm);
     } else {
-        if ((st = bond_generator(one, g, bond, from + (0.5 - SQRT3_6) * h, joint, err)) != OQT_OK ||
-            (st = bond_generator(two, g, bond, from + (0.5 + SQRT3_6) * h, joint, err)) != OQT_OK)
+        oqt__magnus_times(at, from, h);
+        if ((st = bond_generator(one, g, bond, at[0], joint, err)) != OQT_OK ||
+            (st = bond_generator(two, g, bond, at[1], joint, err)) != OQT_OK)
             return st;
-        for (size_t i = 0; i < nn; i++)
-            x[i] = h * ((0.25 + SQRT3_6) * one[i] + (0.25 - SQRT3_6) * two[i]);
-        ok = oqt__expm_small(u, x, n, expm);
-        for (size_t i = 0; i < nn; i++)
-            x[i] = h * ((0.25 - SQRT3_6) * one[i] + (0.25 + SQRT3_6) * two[i]);
-        ok = oqt__expm_small(one, x, n, expm) && ok;
-        oqt__gemm(false, false, n, n, n, 1.0, one, n, u, n, 0.0, gate, n);
+        ok = oqt__magnus(gate, one, two, h, n, expm);
     }
     return ok ? OQT_OK : oqt__fail(err, OQT_ECONV, "a gate on bond %zu overflows", bond);
 }

@@ -71,6 +71,16 @@ size_t oqt__system_sample_len(const oqt_system *system, oqt_propagation how);
 oqt_status oqt__system_sample(double *sample, const oqt_system *system, double t, double h, const double *row,
                               oqt_propagation how, oqt__halves_ws *ws, oqt_error *err);
 
+/** The times in [t, t + h] at which the fourth-order Magnus step looks at the generator. */
+void oqt__magnus_times(double at[2], double t, double h);
+
+/**
+ * The propagator of such a step of length h, n x n, from the generators at its two times, which are
+ * overwritten. expm: oqt__expm_small_len(n) numbers. False if something overflows. docs/theory.md,
+ * section 13.
+ */
+bool oqt__magnus(double *out, double *one, double *two, double h, size_t n, double *expm);
+
 /** The real propagator of half a step of length h from its sample. Calls no callback, allocates nothing. */
 oqt_status oqt__system_half(double *out, const oqt_system *system, const double *sample, double h,
                             oqt_propagation how, oqt__halves_ws *ws, oqt_error *err);

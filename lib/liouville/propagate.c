@@ -273,42 +273,59 @@ oqt_status oqt__system_sample(double *sample, const oqt_system *system, double t
                               oqt_propagation how, oqt__halves_ws *ws, oqt_error *err)
 {
     buffers b = split(ws);
+    double at[2];
     oqt_status st;
 
     if (system->n_term == 0)
         return OQT_OK;
     if (n_points(system, how) == 2) {
-        st = evaluate(sample, system, t + (0.5 - SQRT3_6) * h, row, &b, err);
-        return st != OQT_OK
-                   ? st
-                   : evaluate(sample + point_len(system), system, t + (0.5 + SQRT3_6) * h, row, &b, err);
+        oqt__magnus_times(at, t, h);
+        st = evaluate(sample, system, at[0], row, &b, err);
+        return st != OQT_OK ? st : evaluate(sample + point_len(system), system, at[1], row, &b, err);
     }
     if (how == OQT_PROPAGATE_AVERAGE && depends_on_time(system))
         return mean_point(sample, system, t, h, row, &b, err);
     return evaluate(sample, system, t + 0.5 * h, row, &b, err);
 }
 
-/* x = (p + q) L_0 + p times the rest at one point + q times that at the other; q = 0: one point. */
-static void assemble(double *x, const oqt_system *system, double p, const double *one, double q,
-                     const double *two)
+/* The generator at a point. */
+static void assemble(double *restrict x, const oqt_system *system, const double *point)
 {
     size_t nn = system->d * system->d * system->d * system->d;
 
-    for (size_t a = 0; a < nn; a++)
-        x[a] = (p + q) * system->generator[a];
     for (size_t i = 0; i < system->n_scaled; i++) {
-        const double *generator = system->term[i].generator;
-        double c = p * one[i] + (q != 0.0 ? q * two[i] : 0.0);
+        const double *before = i == 0 ? system->generator : x, *generator = system->term[i].generator;
 
         for (size_t a = 0; a < nn; a++)
-            x[a] += c * generator[a];
+            x[a] = before[a] + point[i] * generator[a];
     }
-    if (!has_rest(system))
-        return;
-    for (size_t a = 0; a < nn; a++)
-        x[a] += p * one[system->n_scaled + a];
-    for (size_t a = 0; q != 0.0 && a < nn; a++)
-        x[a] += q * two[system->n_scaled + a];
+    if (system->n_scaled == 0)
+        memcpy(x, system->generator, nn * sizeof *x);
+    for (size_t a = 0; has_rest(system) && a < nn; a++)
+        x[a] += point[system->n_scaled + a];
+}
+
+void oqt__magnus_times(double at[2], double t, double h)
+{
+    at[0] = t + (0.5 - SQRT3_6) * h;
+    at[1] = t + (0.5 + SQRT3_6) * h;
+}
+
+bool oqt__magnus(double *out, double *restrict one, double *restrict two, double h, size_t n, double *expm)
+{
+    const double large = 0.25 + SQRT3_6, small = 0.25 - SQRT3_6;
+    bool ok;
+
+    for (size_t a = 0; a < n * n; a++) {
+        double first = h * (large * one[a] + small * two[a]);
+
+        two[a] = h * (small * one[a] + large * two[a]);
+        one[a] = first;
+    }
+    ok = oqt__expm_small(one, one, n, expm);
+    ok = oqt__expm_small(two, two, n, expm) && ok;
+    oqt__small_product(out, two, one, n);
+    return ok;
 }
 
 oqt_status oqt__system_half(double *out, const oqt_system *system, const double *sample, double h,
@@ -321,15 +338,14 @@ oqt_status oqt__system_half(double *out, const oqt_system *system, const double 
 
     if (system->n_term == 0)
         return oqt__system_propagator(out, system, h, err);
+    assemble(b.x, system, sample);
     if (n_points(system, how) == 1 || memcmp(sample, second, len * sizeof *sample) == 0) {
-        assemble(b.x, system, h, sample, 0.0, NULL);
+        for (size_t a = 0; a < n * n; a++)
+            b.x[a] *= h;
         ok = oqt__expm_small(out, b.x, n, b.expm);
     } else {
-        assemble(b.x, system, (0.25 + SQRT3_6) * h, sample, (0.25 - SQRT3_6) * h, second);
-        ok = oqt__expm_small(b.u, b.x, n, b.expm);
-        assemble(b.x, system, (0.25 - SQRT3_6) * h, sample, (0.25 + SQRT3_6) * h, second);
-        ok = oqt__expm_small(b.x, b.x, n, b.expm) && ok;
-        oqt__small_product(out, b.x, b.u, n);
+        assemble(b.u, system, second);
+        ok = oqt__magnus(out, b.x, b.u, h, n, b.expm);
     }
     return ok ? OQT_OK : oqt__fail(err, OQT_ECONV, "the propagator of half a step of length %g overflows", h);
 }
@@ -378,7 +394,7 @@ static oqt_status generator_at(const oqt_system *system, double t, const double 
     oqt_status st = evaluate(b->sample, system, t, row, b, err);
 
     if (st == OQT_OK && system->n_term > 0)
-        assemble(b->x, system, 1.0, b->sample, 0.0, NULL);
+        assemble(b->x, system, b->sample);
     else if (st == OQT_OK)
         oqt__system_generator(b->x, system);
     return st;
