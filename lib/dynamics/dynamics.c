@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "dynamics/dyn_priv.h"
-#include "dynamics/kernel.h"
 #include "dynamics/sources.h"
+#include "pt/kernel.h"
 
 /* Columns of a block; from FEW columns on there are such blocks. */
 enum { BLOCK = 32, FEW = 8 };
@@ -637,17 +637,12 @@ static void interleave(const oqt_dynamics *dyn, block *b, size_t n)
 /* y = W x for every column with the W of its system. */
 static void turn(double *y, const oqt_dynamics *dyn, const block *b, const double *w, size_t bonds)
 {
-    size_t d2 = dyn->d * dyn->d, len = bonds * b->width;
+    size_t d2 = dyn->d * dyn->d;
 
-    if (b->mixed) {
+    if (b->mixed)
         oqt__turn_columns(y, b->x, w, d2, bonds, b->width);
-    } else if (d2 <= 16) {
-        memset(y, 0, d2 * len * sizeof *y);
-        for (size_t a = 0; a < d2; a++)
-            oqt__add_rows(y + a * len, w + a * d2, b->x, len, d2, len);
-    } else {
-        oqt__gemm(false, false, d2, len, d2, 1.0, w, d2, b->x, len, 0.0, y, len);
-    }
+    else
+        oqt__turn(y, b->x, w, d2, bonds * b->width);
 }
 
 /* What controls that are not real add to the turned columns of a block, in the first step of a row. */

@@ -17,9 +17,6 @@ static const size_t STEPS_PER_VECTOR = 16;
 /* Propagators after one period differ by no more than this share of their largest element. */
 static const double PERIODIC = 1e-9;
 
-/* A step from which on every leg factor is that of the limit. */
-static const uint64_t LATE = (uint64_t)1 << 63;
-
 typedef struct {
     oqt__stepper stepper;
     size_t d, bonds;
@@ -133,8 +130,7 @@ static oqt_status fill_turns(period *p, size_t n_period, const oqt_system *const
 static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, size_t n_period,
                               const oqt_system *const *systems, const oqt_steady_options *opt, oqt_error *err)
 {
-    size_t d2, d4, n_tail = 0, len, turns;
-    double *scratch;
+    size_t d2, d4, len, turns;
     oqt_status st;
 
     p->d = oqt_system_dimension(systems[0]);
@@ -152,20 +148,16 @@ static oqt_status period_init(period *p, size_t n_pt, const oqt_pt *const *pts, 
                          p->bonds);
     if ((st = oqt__lapack_size(len, "an augmented state", err)) != OQT_OK)
         return st;
-    for (size_t e = 0; e < n_pt; e++)
-        n_tail = pts[e]->n_tail > n_tail ? pts[e]->n_tail : n_tail;
     p->next = oqt__doubles(turns); /* twice as many as steps: scratch of fill_half */
     p->half = oqt__doubles(2 * n_period * d4);
     p->y = oqt__doubles(len);
     p->leave = oqt__doubles(2 * d4);
     p->factors = oqt__calloc(n_pt * d2, sizeof *p->factors);
-    scratch = oqt__doubles(3 * n_tail);
-    if (!p->next || !p->half || !p->y || !p->leave || !p->factors || !scratch)
-        st = oqt__no_memory(err, "a stationary state");
-    for (size_t e = 0; e < n_pt && st == OQT_OK; e++)
-        oqt__pt_factors(p->factors + e * d2, d2, pts[e], LATE, 1, scratch);
-    oqt__free(scratch);
-    return st != OQT_OK ? st : fill_turns(p, n_period, systems, n_pt > 0 ? pts[0]->dt : opt->dt, opt, err);
+    if (!p->next || !p->half || !p->y || !p->leave || !p->factors)
+        return oqt__no_memory(err, "a stationary state");
+    if ((st = oqt__stepper_late_factors(p->factors, &p->stepper, err)) != OQT_OK)
+        return st;
+    return fill_turns(p, n_period, systems, n_pt > 0 ? pts[0]->dt : opt->dt, opt, err);
 }
 
 /* x after step k from x before it, both in the eigenbasis of the coupling that acted last. out is not x. */
@@ -173,8 +165,7 @@ static void one_step(double *out, period *p, const double *x, size_t k)
 {
     size_t d2 = p->d * p->d;
 
-    oqt__gemm(false, false, d2, p->bonds, d2, 1.0, p->next + k * d2 * d2, d2, x, p->bonds, 0.0, p->y,
-              p->bonds);
+    oqt__turn(p->y, x, p->next + k * d2 * d2, d2, p->bonds);
     oqt__step_tensors(out, p->y, &p->stepper, k, p->factors, 1, p->n_threads);
 }
 

@@ -2,7 +2,7 @@
 #ifndef OQT_PT_GROWTH_H
 #define OQT_PT_GROWTH_H
 
-#include "pt/path_test.h"
+#include "pt/pt_priv.h"
 
 /**
  * The error after n_steps steps of what the map of a step, made of a uniform tensor and a system, grows on.

@@ -1,11 +1,10 @@
 /* step.c - the tensors of one step, applied to a block of columns. */
-#include <math.h>
+#include "pt/step.h"
+
 #include <string.h>
 
-#include "core/numbers.h"
-#include "dynamics/dyn_priv.h"
-#include "dynamics/kernel.h"
 #include "liouville/hermitian.h"
+#include "pt/kernel.h"
 
 /* Rows of a matrix that stay in the nearest cache while all columns use them, in numbers. */
 static const size_t ROW_BLOCK = 2048;
@@ -16,119 +15,14 @@ static const size_t PIECE = 128;
 /* From so many vectors on, BLAS is faster than reading a matrix once. */
 static const size_t FEW_VECTORS = 8;
 
+/* Matrices of the system up to this size are applied without BLAS. */
+static const size_t SMALL_TURN = 16;
+
 /* Multiplications of one step from which on threads pay. */
 static const double PARALLEL_WORK = 4e5;
 
-/* ---- checks ---- */
-
-oqt_status oqt__check_batch(size_t n_pt, const oqt_pt *const *pts, size_t n, const oqt_system *const *systems,
-                            double dt, oqt_split split, int n_threads, oqt_error *err)
-{
-    if (split != OQT_SPLIT_SYMMETRIC && split != OQT_SPLIT_LIST)
-        return oqt__fail(err, OQT_EINVAL, "unknown order of process tensors %d", (int)split);
-    if (n_threads < 0)
-        return oqt__fail(err, OQT_EINVAL, "number of threads must not be negative, got %d", n_threads);
-    for (size_t i = 0; i < n; i++)
-        if (!systems[i])
-            return oqt__fail(err, OQT_EINVAL, "system %zu is missing", i);
-    for (size_t e = 0; e < n_pt; e++)
-        if (!pts[e])
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu is missing", e);
-    if (!(dt >= 0.0) || !isfinite(dt) || (n_pt == 0 && dt == 0.0))
-        return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", dt);
-    if (n_pt > 0 && dt != 0.0 && dt != pts[0]->dt)
-        return oqt__fail(err, OQT_EINVAL, "time step %.17g differs from that of the process tensors, %.17g",
-                         dt, pts[0]->dt);
-    size_t d = oqt_system_dimension(systems[0]);
-
-    for (size_t i = 0; i < n; i++)
-        if (oqt_system_dimension(systems[i]) != d)
-            return oqt__fail(err, OQT_EINVAL, "system %zu has dimension %zu, the first %zu", i,
-                             oqt_system_dimension(systems[i]), d);
-    return OQT_OK;
-}
-
-/* Two couplings commute if the one, as a Hamiltonian, never leaves the legs of the other. */
-static oqt_status coupling_leg_rate(double *rate, const oqt_pt *pt, const oqt_pt *other, oqt_error *err)
-{
-    size_t d = other->d;
-    oqt_complex *coupling = oqt__calloc(d * d, sizeof *coupling);
-    oqt_system *system = NULL;
-    oqt_status st;
-
-    if (!coupling)
-        return oqt__no_memory(err, "a coupling operator");
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++) {
-                oqt_complex z = oqt__mul(other->u[i * d + k], oqt__conj(other->u[j * d + k]));
-
-                coupling[i * d + j].re += other->o[k] * z.re;
-                coupling[i * d + j].im += other->o[k] * z.im;
-            }
-    if ((st = oqt_system_create(&system, d, coupling, err)) == OQT_OK)
-        st = oqt__system_leg_rate(rate, system, pt->o, pt->u, err);
-    oqt_system_destroy(system);
-    oqt__free(coupling);
-    return st;
-}
-
-/* A closed form holds only where paths never change legs. */
-static oqt_status check_closed_form(size_t e, size_t n_pt, const oqt_pt *const *pts, size_t n,
-                                    const oqt_system *const *systems, oqt_error *err)
-{
-    double leg_rate;
-    oqt_status st;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!systems[i])
-            continue;
-        if ((st = oqt__system_leg_rate(&leg_rate, systems[i], pts[e]->o, pts[e]->u, err)) != OQT_OK)
-            return st;
-        if (leg_rate > 0.0)
-            return oqt__fail(err, OQT_EINVAL,
-                             "process tensor %zu is the closed form for commuting systems, but system %zu "
-                             "does not commute with its coupling",
-                             e, i);
-    }
-    for (size_t f = 0; f < n_pt; f++) {
-        if (pts[f]->info.general_legs)
-            leg_rate = INFINITY; /* there is no one coupling */
-        else if ((st = coupling_leg_rate(&leg_rate, pts[e], pts[f], err)) != OQT_OK)
-            return st;
-        if (leg_rate > 0.0)
-            return oqt__fail(err, OQT_EINVAL,
-                             "process tensor %zu is the closed form for commuting systems, but the coupling "
-                             "of process tensor %zu does not commute with its own",
-                             e, f);
-    }
-    return OQT_OK;
-}
-
-oqt_status oqt__check_tensors(size_t n_pt, const oqt_pt *const *pts, size_t n,
-                              const oqt_system *const *systems, oqt_error *err)
-{
-    size_t d = oqt_system_dimension(systems[0]);
-
-    /* shapes first: couplings are compared below */
-    for (size_t e = 0; e < n_pt; e++) {
-        if (pts[e]->d != d)
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has dimension %zu, the system %zu", e,
-                             pts[e]->d, d);
-        if (pts[e]->dt != pts[0]->dt)
-            return oqt__fail(err, OQT_EINVAL, "process tensor %zu has time step %.17g, the first %.17g", e,
-                             pts[e]->dt, pts[0]->dt);
-    }
-    for (size_t e = 0; e < n_pt; e++) {
-        oqt_status st = pts[e]->info.method == OQT_PT_DEPHASING
-                            ? check_closed_form(e, n_pt, pts, n, systems, err)
-                            : OQT_OK;
-
-        if (st != OQT_OK)
-            return st;
-    }
-    return OQT_OK;
-}
+/* A step from which on every leg factor is that of the limit. */
+static const uint64_t LATE = (uint64_t)1 << 63;
 
 /* ---- the object ---- */
 
@@ -264,6 +158,22 @@ oqt_status oqt__stepper_largest(size_t *bonds, const oqt__stepper *s, oqt_error 
     return OQT_OK;
 }
 
+oqt_status oqt__stepper_late_factors(oqt_complex *factors, const oqt__stepper *s, oqt_error *err)
+{
+    size_t d2 = s->d * s->d, n_tail = 0;
+    double *scratch;
+
+    for (size_t e = 0; e < s->n_pt; e++)
+        n_tail = s->tensor[e].pt->n_tail > n_tail ? s->tensor[e].pt->n_tail : n_tail;
+    scratch = oqt__doubles(3 * n_tail);
+    if (!scratch)
+        return oqt__no_memory(err, "leg factors");
+    for (size_t e = 0; e < s->n_pt; e++)
+        oqt__pt_factors(factors + e * d2, d2, s->tensor[e].pt, LATE, 1, scratch);
+    oqt__free(scratch);
+    return OQT_OK;
+}
+
 /* ---- matrices of the system ---- */
 
 void oqt__turn_enter(double *w, const oqt__stepper *s, uint64_t step, const double *half)
@@ -296,6 +206,17 @@ void oqt__turn_next(double *w, double *scratch, const oqt__stepper *s, uint64_t 
     oqt__turn_leave(scratch, s, step, half);
     oqt__turn_enter(scratch + d4, s, step + 1, next_half);
     oqt__gemm(false, false, d2, d2, d2, 1.0, scratch + d4, d2, scratch, d2, 0.0, w, d2);
+}
+
+void oqt__turn(double *y, const double *x, const double *w, size_t d2, size_t len)
+{
+    if (d2 > SMALL_TURN) {
+        oqt__gemm(false, false, d2, len, d2, 1.0, w, d2, x, len, 0.0, y, len);
+        return;
+    }
+    memset(y, 0, d2 * len * sizeof *y);
+    for (size_t a = 0; a < d2; a++)
+        oqt__add_rows(y + a * len, w + a * d2, x, len, d2, len);
 }
 
 /* ---- one tensor ---- */

@@ -3,8 +3,8 @@
  * None of them allocates. Each element of a result is summed in the order of the index summed over, so it
  * does not depend on how the others are cut into calls.
  */
-#ifndef OQT_PRIV_DYNAMICS_KERNEL_H
-#define OQT_PRIV_DYNAMICS_KERNEL_H
+#ifndef OQT_PT_KERNEL_H
+#define OQT_PT_KERNEL_H
 
 #include "core/core.h"
 

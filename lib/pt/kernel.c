@@ -1,6 +1,6 @@
 /* kernel.c - loops that compilers turn into vector instructions. Vectors wider than those of AVX would gain
  * nothing, since the loops wait for memory or the second level of the cache. */
-#include "dynamics/kernel.h"
+#include "pt/kernel.h"
 
 #include <string.h>
 
