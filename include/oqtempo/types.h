@@ -3,6 +3,11 @@
  * Conventions of the whole library: hbar = k_B = 1; energies, rates and temperatures share one unit, times
  * use its inverse. Matrices are row-major. rho_ij has vectorization index i d + j.
  *
+ * Options are structs that begin as their initializer, OQT_.._OPTIONS_INIT, which sets struct_size. Later
+ * versions may append fields. A program compiled for an earlier version of the same soname goes on working:
+ * the fields that it does not know have their defaults. Options of a later version than the library are
+ * OQT_EINVAL.
+ *
  * In version 0 every function is experimental: it may change in a minor version.
  */
 #ifndef OQT_TYPES_H

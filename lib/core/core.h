@@ -38,6 +38,22 @@ oqt_status oqt__no_memory(oqt_error *err, const char *what);
 /** Report progress; OQT_ECANCELED if the callback says stop. */
 oqt_status oqt__progress(const oqt_progress *progress, const char *phase, double fraction, oqt_error *err);
 
+/* ---- options ---- */
+
+/**
+ * Options in full, from those of a caller: what an earlier version lacked has its default. types.h has the
+ * rule.
+ *
+ * @param[out] out    as defaults; begins with size_t struct_size, as all options do. Unchanged on failure
+ * @param[in]  given  struct_size bytes are read; NULL: the defaults
+ * @param[in]  first  their size in the first version that had them
+ * @param[in]  size   their size in this one
+ * @param[in]  what   whose options they are, for the message
+ * @return OQT_OK, or OQT_EINVAL: smaller than first or larger than size
+ */
+oqt_status oqt__options_read(void *out, const void *given, const void *defaults, size_t first, size_t size,
+                             const char *what, oqt_error *err);
+
 /* ---- sizes and memory ---- */
 
 /** *out = a b; false on overflow. */

@@ -5,6 +5,13 @@
 #include "dynamics/dyn_priv.h"
 #include "liouville/hermitian.h"
 
+oqt_status oqt__dynamics_options(oqt_dynamics_options *out, const oqt_dynamics_options *given, oqt_error *err)
+{
+    static const oqt_dynamics_options defaults = OQT_DYNAMICS_OPTIONS_INIT;
+
+    return oqt__options_read(out, given, &defaults, sizeof *out, sizeof *out, "dynamics", err);
+}
+
 oqt_status oqt__check_batch(size_t n_pt, const oqt_pt *const *pts, size_t n, const oqt_system *const *systems,
                             double dt, oqt_split split, int n_threads, oqt_error *err)
 {

@@ -6,6 +6,10 @@
 
 #include "pt/step.h"
 
+/** Options in full, see oqt__options_read. */
+oqt_status oqt__dynamics_options(oqt_dynamics_options *out, const oqt_dynamics_options *given,
+                                 oqt_error *err);
+
 /** Options and pointers of a run make sense, and the systems have one dimension. The arrays are there. */
 oqt_status oqt__check_batch(size_t n_pt, const oqt_pt *const *pts, size_t n, const oqt_system *const *systems,
                             double dt, oqt_split split, int n_threads, oqt_error *err);

@@ -113,9 +113,6 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
 
     if (n == 0 || !systems || !initial || (n_pt > 0 && !pts))
         return oqt__fail(err, OQT_EINVAL, "at least one system with an initial state must be given");
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "dynamics options of %zu bytes, expected %zu", opt->struct_size,
-                         sizeof *opt);
     if ((st = oqt__check_batch(n_pt, pts, n, systems, opt->dt, opt->split, opt->n_threads, err)) != OQT_OK)
         return st;
     d = oqt_system_dimension(systems[0]);
@@ -548,18 +545,17 @@ static const oqt_system **systems_by_column(const oqt_dynamics *dyn, const oqt_s
 
 oqt_status oqt_dynamics_create(oqt_dynamics **out, size_t n_pt, const oqt_pt *const *pts, size_t n,
                                const oqt_system *const *systems, const oqt_complex *initial,
-                               const oqt_dynamics_options *opt, oqt_error *err)
+                               const oqt_dynamics_options *given, oqt_error *err)
 {
-    static const oqt_dynamics_options defaults = OQT_DYNAMICS_OPTIONS_INIT;
+    oqt_dynamics_options full, *opt = &full;
     const oqt_system **distinct = NULL, **by_column = NULL;
     oqt__blas_guard guard = {false};
     oqt_dynamics *dyn = NULL;
     double dt;
     oqt_status st;
 
-    if (!opt)
-        opt = &defaults;
-    if ((st = check_arguments(n_pt, pts, n, systems, initial, opt, err)) != OQT_OK)
+    if ((st = oqt__dynamics_options(&full, given, err)) != OQT_OK ||
+        (st = check_arguments(n_pt, pts, n, systems, initial, opt, err)) != OQT_OK)
         return st;
     oqt__blas_enter(&guard);
     dyn = oqt__calloc(1, sizeof *dyn);

@@ -1,5 +1,6 @@
 /* guess.c - proposals for time step, memory and tolerance, and estimates of their errors. */
 #include "core/core.h"
+#include "dynamics/dyn_priv.h"
 #include "liouville/hermitian.h"
 
 #include <oqtempo/guess.h>
@@ -231,9 +232,6 @@ static oqt_status look_at_system(oqt_guess *g, const oqt_system *system, double 
 static oqt_status check_guess(size_t n_baths, const oqt_bath *const *baths, double start, double end,
                               const oqt_guess_options *opt, oqt_error *err)
 {
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "guess options of %zu bytes, expected %zu", opt->struct_size,
-                         sizeof *opt);
     if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be above 0 and below 1, got %g", opt->tolerance);
     if (opt->max_samples < FIRST_POINTS)
@@ -254,16 +252,17 @@ static oqt_status check_guess(size_t n_baths, const oqt_bath *const *baths, doub
 
 oqt_status oqt_guess_parameters(oqt_guess *out, size_t n_baths, const oqt_bath *const *baths,
                                 const oqt_system *system, double start, double end,
-                                const oqt_guess_options *opt, oqt_error *err)
+                                const oqt_guess_options *given, oqt_error *err)
 {
-    const oqt_guess_options defaults = OQT_GUESS_OPTIONS_INIT;
+    static const oqt_guess_options defaults = OQT_GUESS_OPTIONS_INIT;
+    oqt_guess_options full, *opt = &full;
     oqt_guess g = {0};
     oqt_status st;
 
-    opt = opt ? opt : &defaults;
     if (!out)
         return oqt__fail(err, OQT_EINVAL, "place for the proposals is missing");
-    if ((st = check_guess(n_baths, baths, start, end, opt, err)) != OQT_OK ||
+    if ((st = oqt__options_read(&full, given, &defaults, sizeof full, sizeof full, "guess", err)) != OQT_OK ||
+        (st = check_guess(n_baths, baths, start, end, opt, err)) != OQT_OK ||
         (st = look_at_baths(&g, n_baths, baths, end - start, opt, err)) != OQT_OK ||
         (system && (st = look_at_system(&g, system, start, end, opt, err)) != OQT_OK))
         return st;
@@ -394,22 +393,16 @@ oqt_status oqt_guess_verify(oqt_guess_check *out, size_t n_baths, const oqt_bath
                             const oqt_complex *initial, double dt, size_t n_steps, double wanted,
                             const oqt_pt_options *pt, const oqt_dynamics_options *dynamics, oqt_error *err)
 {
-    const oqt_pt_options pt_defaults = OQT_PT_OPTIONS_INIT;
-    const oqt_dynamics_options dynamics_defaults = OQT_DYNAMICS_OPTIONS_INIT;
-    struct problem p = {n_baths,
-                        0,
-                        baths,
-                        couplings,
-                        system,
-                        initial,
-                        pt ? *pt : pt_defaults,
-                        dynamics ? *dynamics : dynamics_defaults};
+    struct problem p = {
+        .n_baths = n_baths, .baths = baths, .couplings = couplings, .system = system, .initial = initial};
     oqt_guess_check check = {0};
     oqt_status st;
 
     if (!out)
         return oqt__fail(err, OQT_EINVAL, "place for the estimates is missing");
-    if ((st = check_problem(&p, dt, n_steps, wanted, err)) != OQT_OK)
+    if ((st = oqt__pt_options(&p.pt, pt, err)) != OQT_OK ||
+        (st = oqt__dynamics_options(&p.dynamics, dynamics, err)) != OQT_OK ||
+        (st = check_problem(&p, dt, n_steps, wanted, err)) != OQT_OK)
         return st;
     p.d = oqt_system_dimension(system);
     if ((st = three_runs(&check, &p, dt, n_steps, err)) != OQT_OK)

@@ -47,9 +47,6 @@ static oqt_status check_arguments(size_t n_pt, const oqt_pt *const *pts, size_t 
 {
     oqt_status st;
 
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "steady-state options of %zu bytes, expected %zu", opt->struct_size,
-                         sizeof *opt);
     if (!(opt->tolerance > 0.0) || !(opt->tolerance < 1.0))
         return oqt__fail(err, OQT_EINVAL, "tolerance must be positive and below 1, got %g", opt->tolerance);
     if (opt->max_steps == 0)
@@ -240,17 +237,18 @@ done:
 }
 
 oqt_status oqt_steady_state(oqt_complex *rho, oqt_steady_stats *stats, size_t n_pt, const oqt_pt *const *pts,
-                            size_t n_period, const oqt_system *const *systems, const oqt_steady_options *opt,
-                            oqt_error *err)
+                            size_t n_period, const oqt_system *const *systems,
+                            const oqt_steady_options *given, oqt_error *err)
 {
     static const oqt_steady_options defaults = OQT_STEADY_OPTIONS_INIT;
+    oqt_steady_options full, *opt = &full;
     oqt__blas_guard guard = {false};
     period p = {.n_applied = 0};
     oqt_status st;
 
-    if (!opt)
-        opt = &defaults;
-    if ((st = check_arguments(n_pt, pts, n_period, systems, opt, err)) != OQT_OK)
+    if ((st = oqt__options_read(&full, given, &defaults, sizeof full, sizeof full, "steady-state", err)) !=
+            OQT_OK ||
+        (st = check_arguments(n_pt, pts, n_period, systems, opt, err)) != OQT_OK)
         return st;
     oqt__blas_enter(&guard);
     if ((st = period_init(&p, n_pt, pts, n_period, systems, opt, err)) == OQT_OK)

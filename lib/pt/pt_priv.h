@@ -50,6 +50,14 @@ struct oqt_pt {
     oqt_pt_info info;
 };
 
+/** Options in full, see oqt__options_read. */
+static inline oqt_status oqt__pt_options(oqt_pt_options *out, const oqt_pt_options *given, oqt_error *err)
+{
+    static const oqt_pt_options defaults = OQT_PT_OPTIONS_INIT;
+
+    return oqt__options_read(out, given, &defaults, sizeof *out, sizeof *out, "process-tensor", err);
+}
+
 /** A zeroed tensor with its coupling diagonalized and its legs classified. */
 oqt_status oqt__pt_alloc(oqt_pt **out, size_t d, const oqt_complex *coupling, double dt, oqt_error *err);
 

@@ -23,9 +23,6 @@ void oqt_tempo_destroy(oqt_tempo *tempo)
 
 static oqt_status check_options(const oqt_tempo_options *opt, double dt, oqt_error *err)
 {
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "TEMPO options of %zu bytes, expected %zu", opt->struct_size,
-                         sizeof *opt);
     if (!(dt > 0.0) || !isfinite(dt))
         return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", dt);
     if (!(opt->epsrel > 0.0 && opt->epsrel < 1.0))
@@ -126,21 +123,21 @@ static oqt_status fill(oqt_tempo *tp, const oqt_system *system, const oqt_comple
 
 oqt_status oqt_tempo_create(oqt_tempo **out, size_t n_baths, const oqt_bath *const *baths,
                             const oqt_complex *couplings, const oqt_system *system,
-                            const oqt_complex *initial, double dt, const oqt_tempo_options *opt,
+                            const oqt_complex *initial, double dt, const oqt_tempo_options *given,
                             oqt_error *err)
 {
     static const oqt_tempo_options defaults = OQT_TEMPO_OPTIONS_INIT;
+    oqt_tempo_options full, *opt = &full;
     oqt__blas_guard guard = {false};
     oqt_tempo *tp = NULL;
     size_t d;
     oqt_status st;
 
-    if (!opt)
-        opt = &defaults;
     if (!out || n_baths == 0 || !baths || !couplings || !system || !initial)
         return oqt__fail(err, OQT_EINVAL, "system, initial state, or baths with their couplings are missing");
     d = oqt_system_dimension(system);
-    if ((st = check_options(opt, dt, err)) != OQT_OK ||
+    if ((st = oqt__options_read(&full, given, &defaults, sizeof full, sizeof full, "TEMPO", err)) != OQT_OK ||
+        (st = check_options(opt, dt, err)) != OQT_OK ||
         (st = check_matrices(n_baths, baths, couplings, d, initial, err)) != OQT_OK ||
         (st = oqt__check_propagation(system, opt->parameters, opt->propagation, err)) != OQT_OK)
         return st;

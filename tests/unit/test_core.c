@@ -54,6 +54,62 @@ START_TEST(memory_is_aligned_zeroed_and_padded)
 }
 END_TEST
 
+/* The same options in three versions of a library. */
+struct first_options {
+    size_t struct_size;
+    double tolerance;
+};
+struct second_options {
+    size_t struct_size;
+    double tolerance, cutoff;
+};
+struct third_options {
+    size_t struct_size;
+    double tolerance, cutoff;
+    void *ctx;
+};
+
+static oqt_status read_second(struct second_options *out, const void *given, oqt_error *err)
+{
+    static const struct second_options defaults = {sizeof defaults, 1e-3, 7.5};
+
+    return oqt__options_read(out, given, &defaults, sizeof(struct first_options), sizeof *out, "test", err);
+}
+
+START_TEST(options_of_an_earlier_version_are_read_with_defaults_for_the_rest)
+{
+    struct first_options *earlier = malloc(sizeof *earlier); /* so that reading more is seen by sanitizers */
+    struct second_options now = {sizeof now, 0.25, 0.5}, out = {0, 0.0, 0.0};
+    oqt_error err = {0};
+
+    ck_assert_ptr_nonnull(earlier);
+    *earlier = (struct first_options){sizeof *earlier, 0.125};
+    ASSERT_OK(read_second(&out, earlier, &err), err);
+    ck_assert(out.struct_size == sizeof out && out.tolerance == 0.125 && out.cutoff == 7.5);
+    ASSERT_OK(read_second(&out, &now, &err), err);
+    ck_assert(out.struct_size == sizeof out && out.tolerance == 0.25 && out.cutoff == 0.5);
+    ASSERT_OK(read_second(&out, NULL, &err), err);
+    ck_assert(out.struct_size == sizeof out && out.tolerance == 1e-3 && out.cutoff == 7.5);
+    free(earlier);
+}
+END_TEST
+
+START_TEST(options_of_a_later_version_or_without_a_size_are_refused)
+{
+    struct third_options later = {sizeof later, 0.25, 0.5, NULL};
+    struct second_options none = {0, 0.25, 0.5}, out = {11, 22.0, 33.0};
+    oqt_error err = {0};
+
+    ck_assert_int_eq(read_second(&out, &later, &err), OQT_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "later version"));
+    ck_assert_int_eq(read_second(&out, &none, &err), OQT_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "test options of 0 bytes"));
+    none.struct_size = sizeof(struct first_options) - 1;
+    ck_assert_int_eq(read_second(&out, &none, &err), OQT_EINVAL);
+    ck_assert(out.struct_size == 11 && out.tolerance == 22.0 && out.cutoff == 33.0);
+}
+END_TEST
+
 static oqt_status allocate_three(void *ctx)
 {
     double *a = oqt__doubles(3), *b = oqt__doubles(5), *c = oqt__copy("abc", 4, 1);
@@ -123,6 +179,8 @@ int main(void)
     tcase_add_test(tc, failure_writes_code_and_cut_text);
     tcase_add_test(tc, sizes_that_overflow_are_refused);
     tcase_add_test(tc, memory_is_aligned_zeroed_and_padded);
+    tcase_add_test(tc, options_of_an_earlier_version_are_read_with_defaults_for_the_rest);
+    tcase_add_test(tc, options_of_a_later_version_or_without_a_size_are_refused);
     tcase_add_test(tc, each_allocation_can_be_made_to_fail);
     tcase_add_test(tc, runtime_names_the_build);
     tcase_add_test(tc, blas_guard_nests_and_restores);

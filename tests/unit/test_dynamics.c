@@ -801,6 +801,8 @@ START_TEST(bad_arguments_are_named)
     opt.dt = dt;
     opt.struct_size = 8;
     check_refused(1, &pt, 1, &two, initial, &opt, "options of 8 bytes");
+    opt.struct_size = sizeof opt + 8;
+    check_refused(1, &pt, 1, &two, initial, &opt, "later version");
     check_refused(1, &pt, 2, (oqt_system *[2]){two, three}, initial, NULL,
                   "system 1 has dimension 3, the first 2");
     check_refused(1, &pt, 1, &three, initial, NULL, "process tensor 0 has dimension 2, the system 3");
