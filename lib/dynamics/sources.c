@@ -328,34 +328,37 @@ static void carry(const oqt__sources *s, oqt__source *source, size_t n)
         memset(source->last + d4, 0, d4 * sizeof *source->last);
 }
 
-/* Threads take pieces (source, step, half); the first failure in this order counts. */
-static oqt_status all_steps(oqt__sources *s, uint64_t step, size_t n, int n_threads, oqt_error *err)
+/* Threads take pieces (source, step, half). The number of steps before the first failure, which is told. */
+static size_t all_steps(oqt__sources *s, uint64_t step, size_t n, int n_threads, oqt_error *err)
 {
-    size_t d4 = s->d * s->d * s->d * s->d, n_piece = 2 * s->n * n, failed = SIZE_MAX;
+    size_t d4 = s->d * s->d * s->d * s->d, n_piece = 2 * s->n * n, good = n, failed = n_piece;
     oqt_error first = {0};
     pthread_mutex_t lock; /* a critical section would leave a symbol of its own in the library */
 
     (void)n_threads; /* a serial build has no use for it */
     pthread_mutex_init(&lock, NULL);
-#pragma omp parallel for default(none) shared(s, step, n, d4, n_piece, failed, first, lock) schedule(static) \
-    num_threads(n_threads) if (n_threads > 1)
+#pragma omp parallel for default(none) shared(s, step, n, d4, n_piece, good, failed, first, lock)            \
+    schedule(static) num_threads(n_threads) if (n_threads > 1)
     for (size_t p = 0; p < n_piece; p++) {
-        size_t thread = (size_t)oqt__thread_index();
+        size_t thread = (size_t)oqt__thread_index(), k = p / 2 % n;
         oqt_error inner = {0};
-        oqt_status st = one_half(s, s->source + p / (2 * n), step, p / 2 % n, p % 2, s->ws + thread,
+        oqt_status st = one_half(s, s->source + p / (2 * n), step, k, p % 2, s->ws + thread,
                                  s->scratch + thread * SCRATCH * d4, &inner);
 
         if (st == OQT_OK)
             continue;
         pthread_mutex_lock(&lock);
-        if (p < failed) {
+        if (k < good || (k == good && p < failed)) {
+            good = k;
             failed = p;
             first = inner;
         }
         pthread_mutex_unlock(&lock);
     }
     pthread_mutex_destroy(&lock);
-    return failed == SIZE_MAX ? OQT_OK : oqt__fail(err, first.code, "%s", first.text);
+    if (good < n)
+        *err = first;
+    return good;
 }
 
 static void all_joins(oqt__sources *s, uint64_t step, size_t n, int n_threads)
@@ -391,16 +394,18 @@ oqt_status oqt__sources_prepare(oqt__sources *s, uint64_t step, size_t *n, oqt_e
         k++;
     if (st != OQT_OK && k == 0)
         return oqt__fail(err, st, "%s", inner.text);
-    row = k; /* steps before the failure can be taken */
     for (size_t i = 0; i < s->n; i++) {
         s->source[i].before[0] = s->source[i].pending;
         s->source[i].leave_complex = s->source[i].next_complex = false;
     }
-    if ((st = all_steps(s, step, row, n_threads, err)) != OQT_OK)
-        return st;
-    all_joins(s, step, row, n_threads);
-    for (size_t i = 0; i < s->n; i++)
+    row = all_steps(s, step, k, n_threads, &inner);
+    if (row == 0)
+        return oqt__fail(err, inner.code, "%s", inner.text);
+    for (size_t i = 0; i < s->n; i++) { /* steps before a failure can be taken */
+        s->source[i].leave_complex = s->source[i].leave_complex && row == k;
         s->source[i].pending = s->source[i].before[row];
+    }
+    all_joins(s, step, row, n_threads);
     *n = row;
     return OQT_OK;
 }

@@ -65,8 +65,8 @@ void oqt__sources_release(oqt__sources *s);
 /**
  * Matrices for the steps from `step` on. Call it for one row after the other.
  *
- * @param[in,out] n  steps wanted, 1 .. max_row; fewer if a control that is not real, or a callback that
- *                   fails, comes before
+ * @param[in,out] n  steps wanted, 1 .. max_row; fewer if a control that is not real, or a step that fails,
+ *                   comes before
  * @return OQT_OK, OQT_ECALLBACK, OQT_ECONV, OQT_ENOMEM: nothing has changed then
  */
 oqt_status oqt__sources_prepare(oqt__sources *s, uint64_t step, size_t *n, oqt_error *err);

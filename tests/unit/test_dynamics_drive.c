@@ -786,6 +786,65 @@ START_TEST(a_failing_callback_leaves_the_steps_before_it)
 }
 END_TEST
 
+static int overflows_late(double *value, double t, void *ctx)
+{
+    *value = t > *(double *)ctx ? -1e300 : 0.25; /* a negative rate: exp(1e300) */
+    return 0;
+}
+
+/* The same for a propagator that overflows in step 13, in the second of three columns; a control that is not
+ * real waits at the end of the row. */
+START_TEST(a_propagator_that_overflows_leaves_the_steps_before_it)
+{
+    double limit = 1.32, never = 100.0;
+    oqt_system *bad = new_system(2, sigma_x), *fine = new_system(2, sigma_x);
+    oqt_system *systems[3] = {fine, bad, fine}, *good[3] = {fine, fine, fine};
+    oqt_complex insert[D4], identity[4] = {{1, 0}, {0, 0}, {0, 0}, {1, 0}}, initial[12];
+    oqt_complex rho[31 * 12], expected[31 * 12], state[4];
+    oqt_control *control = new_control(2);
+    oqt_dynamics_options opt = OQT_DYNAMICS_OPTIONS_INIT;
+    oqt_dynamics_stats stats;
+    oqt_dynamics *dyn;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_system_add_dissipator_rate(bad, overflows_late, &limit, sigma_minus, &err), err);
+    ASSERT_OK(oqt_system_add_dissipator_rate(fine, overflows_late, &never, sigma_minus, &err), err);
+    left_right(insert, sigma_x, identity);
+    add(control, 20, OQT_PRE, insert);
+    for (size_t c = 0; c < 3; c++)
+        memcpy(initial + 4 * c, up, sizeof up);
+    opt.dt = 0.1;
+    opt.n_controls = 1;
+    opt.controls = (const oqt_control *const *)&control;
+    record(expected, 0, NULL, 3, good, initial, &opt, 30);
+    for (int n_threads = 1; n_threads <= 2; n_threads++) {
+        limit = 1.32;
+        opt.n_threads = n_threads;
+        dyn = start(0, NULL, 3, systems, initial, &opt);
+        for (size_t i = 0; i < 31 * 12; i++)
+            rho[i].re = 7.0;
+        ck_assert_int_eq(oqt_dynamics_record(rho, dyn, 30, &err), OQT_ECONV);
+        ck_assert_msg(strstr(err.text, "overflows") != NULL, "%s", err.text);
+        oqt_dynamics_get_stats(&stats, dyn);
+        ck_assert_uint_eq(stats.n_steps, 13);
+        ck_assert_double_le(max_diff_complex(rho, expected, 14 * 12), 1e-14);
+        for (size_t i = 14 * 12; i < 31 * 12; i++)
+            ck_assert(rho[i].re == 7.0);
+        ck_assert_int_eq(oqt_dynamics_step(dyn, 1, &err), OQT_ECONV);
+        limit = 100.0; /* and the run goes on from there */
+        ASSERT_OK(oqt_dynamics_step(dyn, 17, &err), err);
+        for (size_t c = 0; c < 3; c++) {
+            oqt_dynamics_state(state, dyn, c);
+            ck_assert_double_le(max_diff_complex(state, expected + 30 * 12 + 4 * c, 4), 1e-14);
+        }
+        oqt_dynamics_destroy(dyn);
+    }
+    oqt_control_destroy(control);
+    oqt_system_destroy(bad);
+    oqt_system_destroy(fine);
+}
+END_TEST
+
 static void refused(oqt_system *system, oqt_pt *pt, const oqt_dynamics_options *opt, const char *text)
 {
     oqt_dynamics *dyn = NULL;
@@ -909,6 +968,7 @@ int main(void)
     tcase_add_test(t, process_tensors_know_which_drives_commute);
     tcase_add_test(t, controls_that_change_the_trace_are_no_drift);
     tcase_add_test(t, a_failing_callback_leaves_the_steps_before_it);
+    tcase_add_test(t, a_propagator_that_overflows_leaves_the_steps_before_it);
     tcase_add_test(t, bad_arguments_are_named);
     tcase_add_test(t, every_allocation_may_fail);
     suite_add_tcase(suite, t);
