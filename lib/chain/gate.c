@@ -41,11 +41,15 @@ typedef struct {
     bool split_l, split_r;
     const double *w_l, *w_r; /* what states of process tensors count for; NULL: 1 */
     const double *core_l, *core_r;
-    double *q_l; /* (a_l l) x k_l                                                        */
-    double *t_l; /* k_l x k_l: q_l weighted by the Schmidt values to the left is isometry times t_l */
-    double *q_r; /* k_r x (a_r r)                                                        */
-    double *c, *turned, *theta, *scratch; /* p_l k_l p_r k_r each */
-    size_t room;                          /* numbers that fit into scratch */
+    double *own_l, *own_r; /* room for the cores, where they are not the sites             */
+    double *q_l;           /* (a_l l) x k_l                                                */
+    double *t_l;   /* k_l x k_l: q_l weighted by the Schmidt values to the left is isometry times t_l */
+    double *q_r;   /* k_r x (a_r r)                                                          */
+    double *c;     /* (p_l k_l) x (p_r k_r)                                                  */
+    double *theta; /* the same weighted from the left; then the right basis. Two rows more */
+    double *s;     /* what each vector of the basis counts for                             */
+    double *scratch;
+    size_t room; /* numbers that fit into scratch */
 } split_gate;
 
 /* dst[j][i][rest] = src[i][j][rest] */
@@ -61,10 +65,27 @@ static size_t padded(size_t n)
     return (n + 7) / 8 * 8;
 }
 
-/* Decide what is split off, and lay the arrays out in the workspace. */
+static size_t largest_of(size_t a, size_t b, size_t c)
+{
+    size_t ab = a > b ? a : b;
+
+    return ab > c ? ab : c;
+}
+
+/* The next len numbers of the workspace. */
+static double *take(double **at, size_t len)
+{
+    double *mine = *at;
+
+    *at += padded(len);
+    return mine;
+}
+
+/* Decide what is split off, and lay the arrays out in the workspace: no more than is needed, since it is as
+ * large as several sites. */
 static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
 {
-    size_t rows = g->al * g->l, cols = g->ar * g->r, len, large, basis, total;
+    size_t rows = g->al * g->l, cols = g->ar * g->r, len, theta, side, s, q_l, t_l, q_r, own_l, own_r;
     double *at;
     oqt_status st;
 
@@ -74,27 +95,32 @@ static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
     g->kr = g->split_r ? g->pr * g->m : cols;
     if (!oqt__mul_size(&len, g->pl * g->kl, g->pr * g->kr) || len > SIZE_MAX / 64)
         return oqt__fail(err, OQT_ERANGE, "bond of %zu states between sites is too large", g->m);
-    large = rows * g->pl * g->m + cols * g->pr * g->m;
-    /* theta and scratch hold permuted sites and factors of them as well */
-    large = padded(large > len ? large : len);
-    basis = padded(len + 3 * g->pr * g->kr + 2); /* with two more rows, and what each counts for */
-    large += padded(2 * (g->pl * g->kl + g->pr * g->kr) + 2);
-    len = padded(len);
-    total = len + basis + 2 * large + padded(rows * g->kl) + padded(g->kl * g->kl) + padded(g->kr * cols) +
-            padded(g->pl * g->kl * g->m) + padded(g->pr * g->m * g->kr);
-    if ((st = oqt__chain_ws_reserve(ws, total, err)) != OQT_OK)
+    side = g->pl * g->kl < g->pr * g->kr ? g->pl * g->kl : g->pr * g->kr;
+    s = side + 2;
+    q_l = g->split_l ? rows * g->kl : 0;
+    t_l = g->split_l ? g->kl * g->kl : 0;
+    q_r = g->split_r ? g->kr * cols : 0;
+    own_l = g->split_l ? g->pl * g->kl * g->m : 0;
+    own_r = g->split_r || g->ar > 1 ? g->pr * g->m * g->kr : 0;
+    theta = largest_of(len + 2 * g->pr * g->kr, q_l, 0);
+    /* permuted sites, what is weighted, products for one p, and vectors */
+    g->room = largest_of(q_l, g->split_r ? cols * g->pr * g->m : 0, g->split_l ? g->kl * s : 0);
+    g->room = largest_of(g->room, cols, g->pr * g->kr + 4 * g->pl * g->kl + s);
+    if ((st = oqt__chain_ws_reserve(ws,
+                                    padded(len) + padded(theta) + padded(s) + padded(g->room) + padded(q_l) +
+                                        padded(t_l) + padded(q_r) + padded(own_l) + padded(own_r),
+                                    err)) != OQT_OK)
         return st;
     at = ws->mem;
-    g->c = at;
-    g->turned = (at += len);
-    g->theta = (at += basis);
-    g->scratch = (at += large);
-    g->room = large;
-    g->q_l = (at += large);
-    g->t_l = (at += padded(rows * g->kl));
-    g->q_r = (at += padded(g->kl * g->kl));
-    g->core_l = (at += padded(g->kr * cols));
-    g->core_r = at + padded(g->pl * g->kl * g->m);
+    g->c = take(&at, len);
+    g->theta = take(&at, theta);
+    g->s = take(&at, s);
+    g->scratch = take(&at, g->room);
+    g->q_l = take(&at, q_l);
+    g->t_l = take(&at, t_l);
+    g->q_r = take(&at, q_r);
+    g->own_l = take(&at, own_l);
+    g->own_r = take(&at, own_r);
     return OQT_OK;
 }
 
@@ -105,8 +131,8 @@ static double row_weight(const split_gate *g, const double *schmidt, size_t row)
 }
 
 /* core_l, with q_l and t_l if something is split off. schmidt: of the bond to the left, NULL at the end. */
-static oqt_status split_left(split_gate *g, double *core, const double *x, const double *schmidt,
-                             oqt__chain_ws *ws, oqt_error *err)
+static oqt_status split_left(split_gate *g, const double *x, const double *schmidt, oqt__chain_ws *ws,
+                             oqt_error *err)
 {
     size_t rows = g->al * g->l, cols = g->pl * g->m;
     double *weighted = g->scratch;
@@ -120,7 +146,8 @@ static oqt_status split_left(split_gate *g, double *core, const double *x, const
     /* r is [k][p_l][m] */
     if ((st = oqt__qr(g->q_l, g->theta, &ws->svd, g->scratch, rows, cols, err)) != OQT_OK)
         return st;
-    swap_axes(core, g->theta, g->kl, g->pl, g->m);
+    swap_axes(g->own_l, g->theta, g->kl, g->pl, g->m);
+    g->core_l = g->own_l;
     for (size_t i = 0; i < rows; i++)
         for (size_t k = 0; k < g->kl; k++)
             weighted[i * g->kl + k] = row_weight(g, schmidt, i) * g->q_l[i * g->kl + k];
@@ -128,11 +155,10 @@ static oqt_status split_left(split_gate *g, double *core, const double *x, const
 }
 
 /* core_r, with q_r if something is split off; both hold the weights of states of process tensors. */
-static oqt_status split_right(split_gate *g, double *core, const double *x, oqt__chain_ws *ws, oqt_error *err)
+static oqt_status split_right(split_gate *g, const double *x, oqt__chain_ws *ws, oqt_error *err)
 {
     size_t cols = g->ar * g->r;
-    double *sorted = g->split_r ? g->scratch : core;
-    oqt_status st;
+    double *sorted = g->split_r ? g->scratch : g->own_r;
 
     if (g->ar == 1 && !g->split_r) {
         g->core_r = x;
@@ -144,12 +170,11 @@ static oqt_status split_right(split_gate *g, double *core, const double *x, oqt_
         for (size_t a = 0; a < g->ar; a++)
             for (size_t r = 0; r < g->r; r++)
                 sorted[(i * g->ar + a) * g->r + r] *= g->w_r[a];
+    g->core_r = g->own_r;
     if (!g->split_r)
         return OQT_OK;
     /* l is [p][m][k] as wanted */
-    if ((st = oqt__lq(core, g->q_r, &ws->svd, g->scratch, g->pr * g->m, cols, err)) != OQT_OK)
-        return st;
-    return OQT_OK;
+    return oqt__lq(g->own_r, g->q_r, &ws->svd, g->scratch, g->pr * g->m, cols, err);
 }
 
 /* c [p_l][k_l][p_r][k_r], with the gate applied, and theta, the same weighted from the left. */
@@ -161,9 +186,9 @@ static void join(split_gate *g, const double *gate, const double *schmidt)
         for (size_t q = 0; q < pr; q++)
             oqt__gemm(false, false, kl, kr, m, 1.0, g->core_l + p * kl * m, m, g->core_r + q * m * kr, kr,
                       0.0, g->c + (p * pr + q) * kl * kr, kr);
-    oqt__gemm(false, false, pp, kl * kr, pp, 1.0, gate, pp, g->c, kl * kr, 0.0, g->turned, kl * kr);
+    oqt__gemm(false, false, pp, kl * kr, pp, 1.0, gate, pp, g->c, kl * kr, 0.0, g->theta, kl * kr);
     for (size_t p = 0; p < pl; p++)
-        swap_axes(g->c + p * kl * pr * kr, g->turned + p * pr * kl * kr, pr, kl, kr);
+        swap_axes(g->c + p * kl * pr * kr, g->theta + p * pr * kl * kr, pr, kl, kr);
     for (size_t p = 0; p < pl; p++) {
         const double *c = g->c + p * kl * pr * kr;
         double *theta = g->theta + p * kl * pr * kr;
@@ -235,15 +260,14 @@ static oqt_status put_left(const split_gate *g, oqt__chain_site *site, const rig
 
     if ((st = oqt__chain_site_reserve(site, g->pl * rows * m, err)) != OQT_OK)
         return st;
-    if (g->split_l) {
-        oqt__gemm(false, true, g->pl * g->kl, m, inner, 1.0, g->c, inner, basis->v, inner, 0.0, g->scratch,
-                  m);
-        for (size_t p = 0; p < g->pl; p++)
-            oqt__gemm(false, false, rows, m, g->kl, 1.0, g->q_l, g->kl, g->scratch + p * g->kl * m, m, 0.0,
-                      site->x + p * rows * m, m);
-    } else {
-        oqt__gemm(false, true, g->pl * rows, m, inner, 1.0, g->c, inner, basis->v, inner, 0.0, site->x, m);
+    for (size_t p = 0; g->split_l && p < g->pl; p++) {
+        oqt__gemm(false, true, g->kl, m, inner, 1.0, g->c + p * g->kl * inner, inner, basis->v, inner, 0.0,
+                  g->scratch, m);
+        oqt__gemm(false, false, rows, m, g->kl, 1.0, g->q_l, g->kl, g->scratch, m, 0.0,
+                  site->x + p * rows * m, m);
     }
+    if (!g->split_l)
+        oqt__gemm(false, true, g->pl * rows, m, inner, 1.0, g->c, inner, basis->v, inner, 0.0, site->x, m);
     site->r = m;
     return OQT_OK;
 }
@@ -318,16 +342,32 @@ static void append(right_basis *b, double *overlap, const double *x, size_t n)
     b->rank++;
 }
 
+/* y [count][p_l k_l] = u c^T weighted from the left, which is u theta^T. u: rows [p_r k_r]; out: as large as
+ * y. */
+static void weighted_columns(double *out, double *y, const double *u, size_t count, const split_gate *g,
+                             const double *schmidt)
+{
+    size_t rows = g->pl * g->kl, n = g->pr * g->kr;
+
+    oqt__gemm(false, true, count, rows, n, 1.0, u, n, g->c, n, 0.0, g->split_l ? y : out, rows);
+    if (g->split_l)
+        oqt__gemm(false, true, count * g->pl, g->kl, g->kl, 1.0, y, g->kl, g->t_l, g->kl, 0.0, out, g->kl);
+    else
+        for (size_t i = 0; i < count * rows; i++)
+            out[i] *= row_weight(g, schmidt, i % g->kl);
+}
+
 /* Turn the last two rows such that theta v^T has orthogonal columns, and find what they count for. Those
  * before are singular vectors, to which the new ones are orthogonal in this sense too. */
-static void weigh_appended(right_basis *b, double *y, const split_gate *g, size_t first)
+static void weigh_appended(right_basis *b, double *y, const split_gate *g, const double *schmidt,
+                           size_t first)
 {
     size_t rows = g->pl * g->kl, n = g->pr * g->kr, count = b->rank - first;
     double aa = 0.0, bb = 0.0, ab = 0.0, angle, cosine, sine;
 
     if (count == 0)
         return;
-    oqt__gemm(false, true, count, rows, n, 1.0, b->v + first * n, n, g->theta, n, 0.0, y, rows);
+    weighted_columns(y, y + 2 * rows, b->v + first * n, count, g, schmidt);
     if (count == 2) {
         double *u = b->v + first * n, *v = u + n, *p = y, *q = y + rows;
 
@@ -358,30 +398,26 @@ static void weigh_appended(right_basis *b, double *y, const split_gate *g, size_
         b->rank--;
 }
 
-/* The singular vectors, and what traces of either side need. */
-static void make_basis(right_basis *b, const split_gate *g, const oqt__svd *svd, const oqt__chain_site *left,
-                       const oqt__chain_site *right, const double *trace_left, const double *trace_right)
+/* Add to the singular vectors what traces of either side need. */
+static void complete_basis(right_basis *b, const split_gate *g, const oqt__chain_site *left,
+                           const oqt__chain_site *right, const double *schmidt, const double *trace_left,
+                           const double *trace_right)
 {
-    size_t n = g->pr * g->kr;
-    double *x = g->scratch, *y = x + n, *overlap = y + 2 * g->pl * g->kl;
+    size_t n = g->pr * g->kr, first = b->rank;
+    double *x = g->scratch, *y = x + n, *overlap = y + 4 * g->pl * g->kl;
 
-    b->rank = svd->rank;
-    memcpy(b->v, svd->vt, svd->rank * n * sizeof *b->v);
-    memcpy(b->s, svd->s, svd->rank * sizeof *b->s);
     trace_beyond(x, g, right->d, trace_right);
     append(b, overlap, x, n);
     trace_before(x, y, g, left->d, trace_left);
     append(b, overlap, x, n);
-    weigh_appended(b, y, g, svd->rank);
+    weigh_appended(b, y, g, schmidt, first);
 }
 
-/* Products, factors that are split off, and the decomposition: by squares (the matrix, six times the cube of
- * its side for eigenvectors, the basis), or as oqt__svd_flops has it. */
+/* Products, factors that are split off, and the decomposition. */
 static double gate_flops(const split_gate *g, const right_basis *basis, const oqt__trunc_record *rec)
 {
-    double rows = (double)(g->pl * g->kl), cols = (double)(g->pr * g->kr), m = (double)g->m,
-           side = fmin(rows, cols);
-    double sum = 2.0 * rows * cols * (m + (double)(g->pl * g->pr) + (double)basis->rank);
+    double rows = (double)(g->pl * g->kl), cols = (double)(g->pr * g->kr), m = (double)g->m;
+    double sum = 2.0 * rows * cols * (m + (double)(g->pl * g->pr) + (double)basis->rank) + rec->flops;
     double outer_l = (double)(g->al * g->l), outer_r = (double)(g->ar * g->r);
 
     if (g->split_l)
@@ -390,9 +426,7 @@ static double gate_flops(const split_gate *g, const right_basis *basis, const oq
     if (g->split_r)
         sum += 4.0 * outer_r * (double)(g->kr * g->kr) +
                2.0 * (double)g->pr * outer_r * (double)g->kr * (double)basis->rank;
-    if (rec->n_randomized > 0)
-        return sum + oqt__svd_flops(g->pl * g->kl, g->pr * g->kr, rec);
-    return sum + 2.0 * rows * cols * side + 6.0 * side * side * side;
+    return sum;
 }
 
 oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const oqt__trunc *rule,
@@ -412,42 +446,30 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
     const oqt__chain_bond *outer_r = bond + 2 < mps->n ? mps->bond + bond + 1 : NULL;
     const double *schmidt = outer_l ? outer_l->s : NULL;
     oqt__chain_bond *own = mps->bond + bond;
-    double *core_l, *core_r, total = 0.0;
     oqt__trunc_record rec = {0};
-    oqt__trunc warm;
+    oqt__trunc within = *rule;
     right_basis basis;
-    oqt__svd svd;
+    double total = 0.0;
     oqt_status st;
 
-    if ((st = lay_out(&g, ws, err)) != OQT_OK)
-        return st;
-    core_l = g.q_r + padded(g.kr * g.ar * g.r);
-    core_r = core_l + padded(g.pl * g.kl * g.m);
-    if ((st = split_left(&g, core_l, left->x, schmidt, ws, err)) != OQT_OK ||
-        (st = split_right(&g, core_r, right->x, ws, err)) != OQT_OK)
+    if ((st = lay_out(&g, ws, err)) != OQT_OK || (st = split_left(&g, left->x, schmidt, ws, err)) != OQT_OK ||
+        (st = split_right(&g, right->x, ws, err)) != OQT_OK)
         return st;
     join(&g, gate, schmidt);
-    warm = *rule;
-    warm.n_start = g.m;
-    warm.start = g.scratch;
-    warm.only_right = true;
     if (rule->max_rank > 0) /* of at least 3: two states are for the traces */
-        warm.max_rank = rule->max_rank - 2;
-    for (size_t p = 0; p < g.pr; p++) /* core_r [p][m][k] as rows [m][p][k]: the right basis so far */
-        for (size_t m = 0; m < g.m; m++)
-            memcpy(g.scratch + (m * g.pr + p) * g.kr, g.core_r + (p * g.m + m) * g.kr,
-                   g.kr * sizeof *g.scratch);
-    if ((st = oqt__svd_trunc(&svd, &ws->svd, g.theta, g.pl * g.kl, g.pr * g.kr, &warm, &rec, err)) != OQT_OK)
+        within.max_rank = rule->max_rank - 2;
+    basis = (right_basis){0, g.theta, g.s};
+    if ((st = oqt__svd_right(&basis.rank, basis.s, basis.v, &ws->svd, g.pl * g.kl, g.pr * g.kr, &within, &rec,
+                             err)) != OQT_OK)
         return st;
-    if (svd.rank == 0)
+    if (basis.rank == 0)
         return oqt__fail(err, OQT_ECONV, "the state of the chain vanished at bond %zu", bond);
-    for (size_t i = 0; i < svd.rank; i++)
-        total += svd.s[i] * svd.s[i];
+    for (size_t i = 0; i < basis.rank; i++)
+        total += basis.s[i] * basis.s[i];
     rec.discarded_weight /= total + rec.discarded_weight;
-    rec.largest_dropped /= svd.s[0];
-    basis.v = g.turned;
-    basis.s = g.turned + (svd.rank + 2) * g.pr * g.kr;
-    make_basis(&basis, &g, &svd, left, right, outer_l ? outer_l->l : NULL, outer_r ? outer_r->r : NULL);
+    rec.largest_dropped /= basis.s[0];
+    complete_basis(&basis, &g, left, right, schmidt, outer_l ? outer_l->l : NULL,
+                   outer_r ? outer_r->r : NULL);
     if ((st = put_right(&g, right, &basis, err)) != OQT_OK ||
         (st = put_left(&g, left, &basis, err)) != OQT_OK ||
         (st = oqt__chain_bond_reserve(own, basis.rank, err)) != OQT_OK)

@@ -55,6 +55,8 @@ void dgesvd_(const char *jobu, const char *jobvt, const int *m, const int *n, do
              const int *lwork, int *info, size_t, size_t);
 void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
              const int *lwork, int *info);
+void dlaqps_(const int *m, const int *n, const int *offset, const int *nb, int *kb, double *a, const int *lda,
+             int *jpvt, double *tau, double *vn1, double *vn2, double *auxv, double *f, const int *ldf);
 void dgelqf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
              const int *lwork, int *info);
 void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,

@@ -88,20 +88,17 @@ static void orthonormalize(sketch *w, double *rows, size_t count, size_t len)
     assert(info == 0);
 }
 
-/* Append `count` rows to qt and b and take them out of e. The rows of start, n long, are thought to span much
- * of the row space already; NULL: random ones, improved once. */
-static void grow(sketch *w, size_t count, const double *start)
+/* Append `count` rows to qt and b and take them out of e: random ones, improved once. */
+static void grow(sketch *w, size_t count)
 {
     size_t m = w->m, n = w->n, l = w->l;
     double *q = w->qt + l * m, *z = w->b + l * n;
 
-    if (!start) {
-        random_numbers(z, count * n, &w->seed);
-        oqt__gemm(false, true, count, m, n, 1.0, z, n, w->e, n, 0.0, q, m);
-        oqt__gemm(false, false, count, n, m, 1.0, q, m, w->e, n, 0.0, z, n);
-        orthonormalize(w, z, count, n);
-    }
-    oqt__gemm(false, true, count, m, n, 1.0, start ? start : z, n, w->e, n, 0.0, q, m);
+    random_numbers(z, count * n, &w->seed);
+    oqt__gemm(false, true, count, m, n, 1.0, z, n, w->e, n, 0.0, q, m);
+    oqt__gemm(false, false, count, n, m, 1.0, q, m, w->e, n, 0.0, z, n);
+    orthonormalize(w, z, count, n);
+    oqt__gemm(false, true, count, m, n, 1.0, z, n, w->e, n, 0.0, q, m);
     orthonormalize(w, q, count, m);
     if (l > 0) { /* e is orthogonal to the rows before only up to the rounding of A */
         oqt__gemm(false, true, count, l, m, 1.0, q, m, w->qt, m, 0.0, w->coupling, l);
@@ -148,13 +145,6 @@ static bool find_range(sketch *w, const oqt__trunc *rule)
 
     if (smallest < 100.0 * DBL_EPSILON * norm) /* e cannot become that small */
         return false;
-    if (rule->start && rule->n_start > 0 && rule->n_start <= w->l_max) {
-        grow(w, rule->n_start, rule->start);
-        before = excess(w, rule, norm);
-        if (before <= 1.0)
-            return true;
-        count = rule->n_start / 8;
-    }
     for (;;) {
         double wanted;
 
@@ -166,7 +156,7 @@ static bool find_range(sketch *w, const oqt__trunc *rule)
             count = w->l_max - w->l;
         if (count == 0)
             return false;
-        grow(w, count, NULL);
+        grow(w, count);
         now = excess(w, rule, norm);
         if (now <= 1.0 || (enough > 0 && w->l >= enough))
             return true;
@@ -177,7 +167,7 @@ static bool find_range(sketch *w, const oqt__trunc *rule)
         if (!((double)w->l + wanted <= (double)w->l_max))
             return false;
         count = (size_t)(1.1 * wanted) + 4;
-        if (count < w->l / 2 && !rule->start)
+        if (count < w->l / 2)
             count = w->l / 2;
         before = now;
     }

@@ -38,10 +38,8 @@ oqt_status oqt__svd_ws_reserve(oqt__svd_ws *ws, size_t n, size_t n_int, oqt_erro
 size_t oqt__trunc_rank(const oqt__trunc *rule, const double *s, size_t k, double rest,
                        oqt__trunc_record *record);
 
-/** The path by A^T A: no u. Whether it may be taken, and the path itself; a is finite. */
-bool oqt__svd_gram_applies(size_t m, size_t n, double largest, const oqt__trunc *rule);
-oqt_status oqt__svd_gram(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_t m, size_t n,
-                         const oqt__trunc *rule, oqt__trunc_record *record, oqt_error *err);
+/** *largest = max |a_i|; false if an element is not finite. */
+bool oqt__largest_element(double *largest, const double *a, size_t n);
 
 /** Whether the randomized path is worth trying. */
 bool oqt__svd_sketch_applies(size_t m, size_t n, const oqt__trunc *rule);

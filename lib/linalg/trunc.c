@@ -13,9 +13,6 @@
 /* From this ratio of the sides on, splitting off a triangular factor first pays. */
 #define LONG_RATIO 1.6
 
-/* Below this size squares (gram.c) are faster than random vectors where both may be used. */
-enum { GRAM_SIZE = 320 };
-
 void oqt__trunc_add(oqt__trunc_record *sum, const oqt__trunc_record *one)
 {
     sum->kept = one->kept;
@@ -271,8 +268,7 @@ oqt_status oqt__svd_dense(oqt__svd *out, const oqt__svd_plan *plan, double *mem,
 
 /* ---- the kernel ---- */
 
-/* *largest = max |a_i|; false if an element is not finite. */
-static bool largest_element(double *largest, const double *a, size_t n)
+bool oqt__largest_element(double *largest, const double *a, size_t n)
 {
     double max = 0.0;
     bool finite = true;
@@ -293,27 +289,22 @@ oqt_status oqt__svd_trunc(oqt__svd *out, oqt__svd_ws *ws, const double *a, size_
     oqt__svd_plan plan;
     oqt__trunc_record rec = {0};
     double largest = 0.0;
-    bool accepted = false, gram;
+    bool accepted = false;
     oqt_status st;
 
     if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
         return st;
-    if (!largest_element(&largest, a, m * n))
+    if (!oqt__largest_element(&largest, a, m * n))
         return oqt__fail(err, OQT_EINVAL, "matrix to decompose has an element that is not finite");
     if (oqt__svd_jacobi_applies(m, n, largest, rule)) {
         st = oqt__svd_jacobi(out, ws, a, m, n, rule, &rec, &accepted, err);
         if (st != OQT_OK || accepted)
             goto done;
     }
-    gram = oqt__svd_gram_applies(m, n, largest, rule);
-    if (oqt__svd_sketch_applies(m, n, rule) && !(gram && (m < GRAM_SIZE || n < GRAM_SIZE))) {
+    if (oqt__svd_sketch_applies(m, n, rule)) {
         st = oqt__svd_sketch(out, ws, a, m, n, largest, rule, &rec, &accepted, err);
         if (st != OQT_OK || accepted)
             goto done;
-    }
-    if (gram) {
-        st = oqt__svd_gram(out, ws, a, m, n, rule, &rec, err);
-        goto done;
     }
     if ((st = oqt__svd_plan_init(&plan, m, n, err)) != OQT_OK ||
         (st = oqt__svd_ws_reserve(ws, plan.n_mem, plan.n_int, err)) != OQT_OK)

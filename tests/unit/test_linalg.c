@@ -737,52 +737,108 @@ static double missed(const double *a, const double *v, size_t m, size_t n, size_
     return sqrt(sum);
 }
 
-/* Where only right vectors are wanted and the tolerance is loose, squares are taken; the rank and the error
- * are those of the whole decomposition, for any shape, with a good or a useless guess of the row space. */
+/* Rank, values and error of right vectors alone are those of the whole decomposition, for any shape and for
+ * tolerances on both sides of that where squares are good enough. */
 START_TEST(right_vectors_alone_agree_with_the_full_path)
 {
     static const size_t sizes[][2] = {{1, 1},   {1, 7},    {7, 1},     {20, 33},   {33, 20},   {64, 92},
                                       {90, 60}, {150, 40}, {200, 380}, {380, 200}, {400, 400}, {360, 600}};
+    static const oqt__trunc rules[] = {{.rel_tail = 1e-3},
+                                       {.rel_tail = 1e-5},
+                                       {.rel_tail = 1e-8},
+                                       {.abs_tol = 1e-4},
+                                       {.rel_tail = 1e-5, .abs_tol = 2.1e-6},
+                                       {.rel_tail = 1e-5, .max_rank = 9},
+                                       {.max_rank = 7},
+                                       {.max_rank = 0}};
+    enum { N_RULES = sizeof rules / sizeof *rules };
     uint64_t seed = 37;
     oqt__svd_ws ws = {0}, ws_full = {0};
 
-    for (size_t x = 0; x < 3 * sizeof sizes / sizeof *sizes; x++) {
-        size_t m = sizes[x / 3][0], n = sizes[x / 3][1], k = m < n ? m : n;
-        oqt__trunc rule = {.rel_tail = x % 2 ? 1e-5 : 1e-3};
+    for (size_t x = 0; x < N_RULES * sizeof sizes / sizeof *sizes; x++) {
+        size_t m = sizes[x / N_RULES][0], n = sizes[x / N_RULES][1], k = m < n ? m : n, rank;
+        const oqt__trunc *rule = rules + x % N_RULES;
         oqt__trunc_record rec, rec_full;
-        oqt__svd svd, full;
+        oqt__svd full;
         oqt_error err = {0};
-        double values[600], *a, *guess = malloc(k * n * sizeof *guess);
-        size_t n_guess;
+        double values[600], s[600], *a, *v = malloc(m * n * sizeof *v), left, least;
 
         for (size_t i = 0; i < k; i++)
             values[i] = 3.0 * pow(10.0, -9.0 * (double)i / (0.6 * (double)k));
         a = new_with_spectrum(values, m, n, &seed);
-        ASSERT_OK(oqt__svd_trunc(&full, &ws_full, a, m, n, &rule, &rec_full, &err), err);
-        ck_assert(guess);
-        n_guess = full.rank * 3 / 4;
-        if (x % 3 == 1)
-            random_fill(guess, n_guess * n, &seed);
-        else
-            memcpy(guess, full.vt, n_guess * n * sizeof *guess);
-        rule.only_right = true;
-        rule.start = x % 3 ? guess : NULL;
-        rule.n_start = x % 3 ? n_guess : 0;
-        ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, m, n, &rule, &rec, &err), err);
-        /* with random vectors values near the tolerance are right to 5 % */
-        ck_assert_msg(svd.rank == full.rank || (rec.n_randomized && svd.rank == full.rank + 1),
-                      "%zu x %zu: rank %zu instead of %zu", m, n, svd.rank, full.rank);
-        ck_assert_double_le(orthonormality_defect(svd.vt, svd.rank, n, true), 1e-13);
-        for (size_t i = 0; i < full.rank; i++)
-            ck_assert_double_eq_tol(svd.s[i], full.s[i], 1e-3 * full.s[full.rank - 1]);
-        ck_assert_double_le(missed(a, svd.vt, m, n, svd.rank), rule.rel_tail * full.s[0]);
-        ck_assert_double_eq_tol(missed(a, svd.vt, m, n, svd.rank), sqrt(rec.discarded_weight),
-                                2e-2 * sqrt(rec_full.discarded_weight) + 1e-7);
+        ck_assert(v);
+        memcpy(v, a, m * n * sizeof *v);
+        ASSERT_OK(oqt__svd_trunc(&full, &ws_full, a, m, n, rule, &rec_full, &err), err);
+        ASSERT_OK(oqt__svd_right(&rank, s, v, &ws, m, n, rule, &rec, &err), err);
+        ck_assert_uint_eq(rec.kept, rank);
+        ck_assert(rec.limited == rec_full.limited);
+        /* values near the tolerance are right to 5 %, and those of the whole too where it takes random
+         * vectors */
+        ck_assert_msg(rank == full.rank || rank == full.rank + 1 ||
+                          (rec_full.n_randomized > 0 && rank + 1 == full.rank),
+                      "%zu x %zu, rule %zu: rank %zu instead of %zu", m, n, x % N_RULES, rank, full.rank);
+        ck_assert_double_le(orthonormality_defect(v, rank, n, true), 1e-13);
+        least = values[rank - 1];
+        for (size_t i = 0; i < rank; i++)
+            ck_assert_double_eq_tol(s[i], values[i], 1e-3 * values[i] + 0.05 * least + 1e-15 * values[0]);
+        left = missed(a, v, m, n, rank);
+        if (rule->max_rank == 0 && rule->rel_tail > 0.0)
+            ck_assert_double_le(left, rule->rel_tail * values[0]);
+        ck_assert_double_eq_tol(left, sqrt(rec.discarded_weight),
+                                2e-2 * sqrt(rec.discarded_weight) + 1e-14 * values[0]);
         free(a);
-        free(guess);
+        free(v);
     }
     oqt__svd_ws_release(&ws);
     oqt__svd_ws_release(&ws_full);
+}
+END_TEST
+
+/* Values that repeat, as those of symmetric chains do, and zeros; elements beyond the range of squares; and
+ * what is refused. */
+START_TEST(right_vectors_of_unusual_matrices)
+{
+    enum { M = 90, N = 110, SAME = 6 };
+    uint64_t seed = 41;
+    oqt__svd_ws ws = {0};
+    oqt__trunc rule = {.rel_tail = 1e-6};
+    oqt__trunc_record rec;
+    oqt_error err = {0};
+    double values[M], s[M], *a, v[M * N], kept[1] = {7.0}, left;
+    size_t rank;
+
+    for (size_t i = 0; i < M; i++)
+        values[i] =
+            i < 60 ? pow(10.0, -(double)(i / SAME)) : 0.0; /* 1e-6 stays: 6^(1/2) of them are too many */
+    a = new_with_spectrum(values, M, N, &seed);
+    for (int scale = -1; scale <= 1; scale++) {
+        double unit = pow(10.0, 120.0 * scale);
+
+        for (size_t i = 0; i < (size_t)M * N; i++)
+            v[i] = unit * a[i];
+        ASSERT_OK(oqt__svd_right(&rank, s, v, &ws, M, N, &rule, &rec, &err), err);
+        ck_assert_uint_eq(rank, 7 * SAME);
+        ck_assert_double_le(orthonormality_defect(v, rank, N, true), 1e-13);
+        for (size_t i = 0; i < rank; i++)
+            ck_assert_double_eq_tol(s[i] / unit, values[i], 1e-2 * values[i]);
+        /* the dropped values and 0.3 of the tolerance, at most */
+        left = missed(a, v, M, N, rank);
+        ck_assert_double_ge(left, sqrt((double)SAME) * 1e-7);
+        ck_assert_double_le(left, hypot(sqrt(SAME / 0.99) * 1e-7, 0.3e-6));
+        ck_assert_double_eq_tol(left, sqrt(rec.discarded_weight) / unit, 1e-2 * left);
+    }
+    memset(v, 0, sizeof v);
+    ASSERT_OK(oqt__svd_right(&rank, s, v, &ws, M, N, &rule, &rec, &err), err);
+    ck_assert_uint_eq(rank, 0);
+    ASSERT_OK(oqt__svd_right(&rank, s, v, &ws, 0, N, &rule, &rec, &err), err);
+    ck_assert_uint_eq(rank, 0);
+    v[3] = NAN;
+    rank = 17;
+    ck_assert_int_eq(oqt__svd_right(&rank, kept, v, &ws, 2, 2, &rule, &rec, &err), OQT_EINVAL);
+    ck_assert(rank == 17 && kept[0] == 7.0);
+    ck_assert_int_eq(oqt__svd_right(&rank, kept, v, &ws, (size_t)1 << 40, 2, &rule, &rec, &err), OQT_ERANGE);
+    free(a);
+    oqt__svd_ws_release(&ws);
 }
 END_TEST
 
@@ -1594,6 +1650,7 @@ int main(void)
     tcase_add_test(tc, reused_workspace_changes_nothing);
     tcase_add_test(tc, randomized_path_agrees_with_the_full_one);
     tcase_add_test(tc, right_vectors_alone_agree_with_the_full_path);
+    tcase_add_test(tc, right_vectors_of_unusual_matrices);
     tcase_add_test(tc, triangle_times_orthogonal_factor_is_the_matrix);
     tcase_add_test(tc, randomized_path_takes_an_exact_rank_and_a_step);
     tcase_add_test(tc, full_rank_leaves_the_randomized_path);

@@ -1,0 +1,298 @@
+/*
+ * right.c - right singular vectors alone, with little memory, of matrices that are truncated.
+ *
+ * A^T P = Q R with column pivoting, in blocks (G. Quintana-Orti, X. Sun, C. H. Bischof, SIAM J. Sci. Comput.
+ * 19, 1486 (1998)), stopped as soon as what is left is small: A = B Q^T + E with B = P R^T. E is orthogonal
+ * to Q, so it counts as dropped, |A|_F^2 = |B|_F^2 + |E|_F^2, and no singular value beyond those of B exceeds
+ * |E|_2. With the right vectors W of B those of A are Q W.
+ *
+ * R has few rows, and W are the eigenvectors of R R^T. Squares lose half the digits: relative to the largest,
+ * values are right to 1e-16 / s, so that those at a tolerance of 1e-6 are right to 1e-4, while W is
+ * orthonormal to rounding. For smaller tolerances R = L Q_2, and L is decomposed.
+ *
+ * A row-major m x n matrix is its transpose to LAPACK, so that A^T is what it sees.
+ */
+#include "linalg/fortran.h"
+#include "linalg/svd_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The smallest relative tolerance for which squares are good enough. */
+#define LOOSE 1e-6
+
+/* What may be left, in units of the tolerance: values near the tolerance are then right to 5 %. */
+#define MARGIN 0.3
+
+/* Columns of Q that are found between two looks at what is left. */
+enum { BLOCK = 16 };
+
+typedef struct {
+    size_t m, n, r; /* r: columns of Q            */
+    double *a;      /* reflectors and R           */
+    double *tau;    /* min(m, n)                  */
+    double rest;    /* |E|_F                      */
+    double flops;
+} pivoted;
+
+/* |E|_F: that of a behind its first r rows and columns. */
+static double left_over(const pivoted *f)
+{
+    double sum = 0.0;
+
+    for (size_t j = f->r; j < f->m; j++)
+        for (size_t i = f->r; i < f->n; i++)
+            sum += f->a[j * f->n + i] * f->a[j * f->n + i];
+    return sqrt(sum);
+}
+
+/* At most |A|_2, and seldom much less: the longest row, improved by a power iteration. x: n, y: m numbers. */
+static double norm_2(const double *a, size_t m, size_t n, const double *lengths, double *x, double *y)
+{
+    size_t longest = 0;
+    double norm;
+
+    for (size_t i = 1; i < m; i++)
+        longest = lengths[i] > lengths[longest] ? i : longest;
+    norm = lengths[longest];
+    memcpy(x, a + longest * n, n * sizeof *x);
+    for (int i = 0; i < 2 && norm > 0.0; i++) {
+        double length = oqt__norm(x, n);
+
+        oqt__gemv(false, m, n, 1.0 / length, a, n, x, 0.0, y);
+        norm = oqt__norm(y, m);
+        oqt__gemv(true, m, n, 1.0, a, n, y, 0.0, x);
+    }
+    return norm;
+}
+
+/* How much may be left. A limit of the rank asks for values that are small beside the last one kept. */
+static double allowed(const pivoted *f, const oqt__trunc *rule, double norm)
+{
+    double limit = INFINITY;
+
+    if (rule->rel_tail > 0.0)
+        limit = rule->rel_tail * norm;
+    if (rule->abs_tol > 0.0)
+        limit = fmin(limit, rule->abs_tol);
+    limit = limit < INFINITY ? MARGIN * limit : 0.0;
+    if (rule->max_rank > 0 && f->r >= rule->max_rank)
+        limit = fmax(limit, MARGIN * fabs(f->a[(rule->max_rank - 1) * (f->n + 1)]));
+    return limit;
+}
+
+/* Factorize a until the rule is met. */
+static oqt_status find_range(pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule, oqt_error *err)
+{
+    size_t m = f->m, n = f->n, k = m < n ? m : n;
+    int n_ = lapack_int(n);
+    double *length, *estimate, *aux, *x, norm;
+    oqt_status st;
+
+    if ((st = oqt__svd_ws_reserve(ws, 2 * m + BLOCK + BLOCK * m + n, m, err)) != OQT_OK)
+        return st;
+    length = ws->mem;
+    estimate = length + m;
+    aux = estimate + m;
+    x = aux + BLOCK;
+    for (size_t i = 0; i < m; i++)
+        length[i] = estimate[i] = oqt__norm(f->a + i * n, n);
+    norm = norm_2(f->a, m, n, length, x, x + n);
+    f->rest = INFINITY;
+    for (f->r = 0; f->r < k && !(f->rest <= allowed(f, rule, norm));) {
+        int done = lapack_int(f->r), left = lapack_int(m - f->r), found = 0;
+        int block = lapack_int(k - f->r < BLOCK ? k - f->r : BLOCK);
+
+        dlaqps_(&n_, &left, &done, &block, &found, f->a + f->r * n, &n_, ws->iwork + f->r, f->tau + f->r,
+                length + f->r, estimate + f->r, aux, x, &left);
+        f->r += (size_t)found;
+        f->rest = left_over(f);
+        f->flops += 4.0 * found * (double)(m - f->r) * (double)(n - f->r);
+    }
+    return OQT_OK;
+}
+
+/* The values from the largest on, in place of the eigenvalues from the smallest on. */
+static void to_values(double *w, size_t n)
+{
+    for (size_t i = 0; i < n / 2; i++) {
+        double swap = w[i];
+
+        w[i] = w[n - 1 - i];
+        w[n - 1 - i] = swap;
+    }
+    for (size_t i = 0; i < n; i++)
+        w[i] = sqrt(fmax(w[i], 0.0));
+}
+
+/* The first `count` columns of R, r long, without the reflectors below its diagonal. */
+static void copy_triangle(double *out, const pivoted *f, size_t count)
+{
+    for (size_t j = 0; j < count; j++) {
+        size_t some = j < f->r ? j + 1 : f->r;
+
+        memcpy(out + j * f->r, f->a + j * f->n, some * sizeof *out);
+        memset(out + j * f->r + some, 0, (f->r - some) * sizeof *out);
+    }
+}
+
+/* What the two ways to W give: its columns, r long, one behind the other; the room behind them is free. */
+typedef struct {
+    size_t rank;
+    double *w, *s, *room;
+    size_t n_work; /* numbers at the end of the room that LAPACK wants for Q W */
+} small_vectors;
+
+static size_t ask_apply(const pivoted *f)
+{
+    int n = lapack_int(f->n), r = lapack_int(f->r), ask = -1, info = 0;
+    double need = 0.0, unused = 0.0;
+
+    dormqr_("L", "N", &n, &r, &r, &unused, &n, &unused, &unused, &n, &need, &ask, &info, 1, 1);
+    return lapack_lwork(need);
+}
+
+/* W from R R^T. */
+static oqt_status by_squares(small_vectors *out, const pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule,
+                             oqt__trunc_record *record, oqt_error *err)
+{
+    size_t r = f->r, n_work, n_int, room;
+    int r_ = lapack_int(r), ask = -1, info = 0, n_int_ = 0, lwork;
+    double need = 0.0, unused = 0.0, *gram, *s, *work;
+    oqt_status st;
+
+    dsyevd_("V", "L", &r_, &unused, &r_, &unused, &need, &ask, &n_int_, &ask, &info, 1, 1);
+    n_work = lapack_lwork(need);
+    n_int = (size_t)n_int_;
+    room = r * f->n + out->n_work;
+    if ((st = oqt__svd_ws_reserve(ws, r * r + r + (n_work > room ? n_work : room), n_int, err)) != OQT_OK)
+        return st;
+    gram = ws->mem;
+    s = gram + r * r;
+    work = s + r;
+    copy_triangle(work, f, r);
+    oqt__gemm(true, false, r, r, r, 1.0, work, r, work, r, 0.0, gram, r);
+    oqt__gemm(true, false, r, r, f->m - r, 1.0, f->a + r * f->n, f->n, f->a + r * f->n, f->n, 1.0, gram, r);
+    lwork = lapack_int(n_work);
+    dsyevd_("V", "L", &r_, gram, &r_, s, work, &lwork, ws->iwork, &n_int_, &info, 1, 1);
+    if (info != 0)
+        return oqt__fail(err, OQT_ECONV, "singular values of a %zu x %zu matrix did not converge", f->m,
+                         f->n);
+    to_values(s, r);
+    out->rank = oqt__trunc_rank(rule, s, r, f->rest, record);
+    /* eigenvectors are columns to LAPACK, and that of the largest value comes last */
+    for (size_t i = 0; i < out->rank; i++)
+        memcpy(work + i * r, gram + (r - 1 - i) * r, r * sizeof *work);
+    memcpy(gram, work, out->rank * r * sizeof *gram);
+    out->w = gram;
+    out->s = s;
+    out->room = work;
+    return OQT_OK;
+}
+
+/* W from L, R = L Q_2. */
+static oqt_status by_triangle(small_vectors *out, const pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule,
+                              oqt__trunc_record *record, oqt_error *err)
+{
+    size_t r = f->r, n_work, room;
+    int r_ = lapack_int(r), m_ = lapack_int(f->m), ask = -1, info = 0, lwork;
+    double need = 0.0, unused = 0.0, *l, *wide;
+    oqt__svd_plan plan;
+    oqt__svd svd;
+    oqt_status st;
+
+    if ((st = oqt__svd_plan_init(&plan, r, r, err)) != OQT_OK)
+        return st;
+    dgelqf_(&r_, &m_, &unused, &r_, &unused, &need, &ask, &info);
+    n_work = lapack_lwork(need);
+    room = r * f->n + out->n_work;
+    if (room < r * f->m + r + n_work)
+        room = r * f->m + r + n_work;
+    if ((st = oqt__svd_ws_reserve(ws, r * r + plan.n_mem + room, plan.n_int, err)) != OQT_OK)
+        return st;
+    l = ws->mem;
+    out->room = wide = l + r * r + plan.n_mem;
+    copy_triangle(wide, f, f->m);
+    lwork = lapack_int(n_work);
+    dgelqf_(&r_, &m_, wide, &r_, wide + r * f->m, wide + r * f->m + r, &lwork, &info);
+    for (size_t j = 0; j < r; j++)
+        for (size_t i = 0; i < r; i++)
+            l[j * r + i] = i < j ? 0.0 : wide[j * r + i];
+    /* to us that is L^T, whose right vectors are wanted */
+    st = oqt__svd_dense(&svd, &plan, l + r * r, ws->iwork, l, rule, f->rest, record, OQT__SVD_DIVIDE, err);
+    if (st != OQT_OK)
+        return st;
+    out->rank = svd.rank;
+    out->w = svd.vt;
+    out->s = svd.s;
+    return OQT_OK;
+}
+
+/* Q W, as rows, in place of what a held, and the values. */
+static void put_back(double *s, double *a, const pivoted *f, const small_vectors *small)
+{
+    int n = lapack_int(f->n), rank = lapack_ld(small->rank), r = lapack_int(f->r), info = 0,
+        lwork = lapack_int(small->n_work);
+    double *vt = small->room;
+
+    for (size_t i = 0; i < small->rank; i++) {
+        memcpy(vt + i * f->n, small->w + i * f->r, f->r * sizeof *vt);
+        memset(vt + i * f->n + f->r, 0, (f->n - f->r) * sizeof *vt);
+    }
+    if (small->rank > 0)
+        dormqr_("L", "N", &n, &rank, &r, f->a, &n, f->tau, vt, &n, vt + f->r * f->n, &lwork, &info, 1, 1);
+    assert(info == 0);
+    (void)info;
+    memcpy(a, vt, small->rank * f->n * sizeof *a);
+    memcpy(s, small->s, small->rank * sizeof *s);
+}
+
+/* By the whole decomposition, whatever the size of the elements. */
+static oqt_status by_all(size_t *rank, double *s, double *a, oqt__svd_ws *ws, size_t m, size_t n,
+                         const oqt__trunc *rule, oqt__trunc_record *record, oqt_error *err)
+{
+    oqt__svd svd;
+    oqt_status st = oqt__svd_trunc(&svd, ws, a, m, n, rule, record, err);
+
+    if (st != OQT_OK)
+        return st;
+    record->flops = oqt__svd_flops(m, n, record);
+    memcpy(a, svd.vt, svd.rank * n * sizeof *a);
+    memcpy(s, svd.s, svd.rank * sizeof *s);
+    *rank = svd.rank;
+    return OQT_OK;
+}
+
+oqt_status oqt__svd_right(size_t *rank, double *s, double *a, oqt__svd_ws *ws, size_t m, size_t n,
+                          const oqt__trunc *rule, oqt__trunc_record *record, oqt_error *err)
+{
+    pivoted f = {.m = m, .n = n, .a = a, .tau = s}; /* s has room for tau until the values come */
+    small_vectors small = {0};
+    oqt__trunc_record rec = {0};
+    double largest, side;
+    oqt_status st;
+
+    if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
+        return st;
+    if (!oqt__largest_element(&largest, a, m * n))
+        return oqt__fail(err, OQT_EINVAL, "matrix to decompose has an element that is not finite");
+    if (!(largest > 1e-100 && largest < 1e100)) /* squares have to be harmless */
+        return by_all(rank, s, a, ws, m, n, rule, record, err);
+    if ((st = find_range(&f, ws, rule, err)) != OQT_OK)
+        return st;
+    small.n_work = ask_apply(&f);
+    if (rule->abs_tol == 0.0 && rule->rel_tail >= LOOSE)
+        st = by_squares(&small, &f, ws, rule, &rec, err);
+    else
+        st = by_triangle(&small, &f, ws, rule, &rec, err);
+    if (st != OQT_OK)
+        return st;
+    put_back(s, a, &f, &small);
+    /* the square or the triangle, its vectors, and the product */
+    side = (double)f.r;
+    rec.flops = f.flops + 2.0 * side * side * (double)m + 9.0 * side * side * side +
+                4.0 * side * (double)n * (double)small.rank;
+    *rank = small.rank;
+    *record = rec;
+    return OQT_OK;
+}
