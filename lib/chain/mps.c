@@ -22,7 +22,7 @@ oqt_status oqt__chain_site_reserve(oqt__chain_site *site, size_t len, oqt_error 
 
     if (len <= site->room)
         return OQT_OK;
-    len += len / 4;
+    len += len / 16; /* bonds that have settled still go up and down a little */
     x = oqt__doubles(len);
     if (!x)
         return oqt__no_memory(err, "a site of a chain");

@@ -67,7 +67,7 @@ typedef struct {
 /**
  * Truncated singular value decomposition of a, m x n row-major.
  *
- * Tall or wide matrices go through QR first; dgesdd, and from a saved copy dgesvd if that fails. Large
+ * Tall or wide matrices go through QR first; dgesdd, and dgesvd if that fails. Large
  * matrices of small rank go through a randomized range finder (fixed seed, one power iteration), accepted
  * when the error left, which is measured, is well below the tolerance, else enlarged. Values near the
  * tolerance are then right to 5 %. m = 0 or n = 0 gives rank 0.

@@ -136,57 +136,64 @@ static void copy_triangle(double *out, const pivoted *f, size_t count)
     }
 }
 
-/* What the two ways to W give: its columns, r long, one behind the other; the room behind them is free. */
+/* What the two ways to W give: its columns, r long, one behind the other, and room to make Q W of them. */
 typedef struct {
     size_t rank;
-    double *w, *s, *room;
-    size_t n_work; /* numbers at the end of the room that LAPACK wants for Q W */
+    double *w, *s, *vt, *work;
+    size_t n_vt, n_work;
 } small_vectors;
 
-static size_t ask_apply(const pivoted *f)
+/* Behind the columns with reflectors a is free, once W is known: enough unless Q has more than half of them.
+ */
+static void ask_room(small_vectors *out, const pivoted *f)
 {
     int n = lapack_int(f->n), r = lapack_int(f->r), ask = -1, info = 0;
     double need = 0.0, unused = 0.0;
 
     dormqr_("L", "N", &n, &r, &r, &unused, &n, &unused, &unused, &n, &need, &ask, &info, 1, 1);
-    return lapack_lwork(need);
+    out->n_work = lapack_lwork(need);
+    out->n_vt = 2 * f->r <= f->m ? 0 : f->r * f->n;
+}
+
+static void place_room(small_vectors *out, const pivoted *f, double *mem)
+{
+    out->vt = out->n_vt > 0 ? mem : f->a + f->r * f->n;
+    out->work = mem + out->n_vt;
 }
 
 /* W from R R^T. */
 static oqt_status by_squares(small_vectors *out, const pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule,
                              oqt__trunc_record *record, oqt_error *err)
 {
-    size_t r = f->r, n_work, n_int, room;
-    int r_ = lapack_int(r), ask = -1, info = 0, n_int_ = 0, lwork;
-    double need = 0.0, unused = 0.0, *gram, *s, *work;
+    size_t r = f->r, n_work, room = out->n_vt + out->n_work;
+    int r_ = lapack_int(r), ask = -1, info = 0, n_int = 0, lwork;
+    double need = 0.0, unused = 0.0, *gram, *work;
     oqt_status st;
 
-    dsyevd_("V", "L", &r_, &unused, &r_, &unused, &need, &ask, &n_int_, &ask, &info, 1, 1);
-    n_work = lapack_lwork(need);
-    n_int = (size_t)n_int_;
-    room = r * f->n + out->n_work;
-    if ((st = oqt__svd_ws_reserve(ws, r * r + r + (n_work > room ? n_work : room), n_int, err)) != OQT_OK)
+    dsyevd_("V", "L", &r_, &unused, &r_, &unused, &need, &ask, &n_int, &ask, &info, 1, 1);
+    n_work = lapack_lwork(need); /* more than twice the square */
+    lwork = lapack_int(n_work);
+    if ((st = oqt__svd_ws_reserve(ws, r * r + r + (n_work > room ? n_work : room), (size_t)n_int, err)) !=
+        OQT_OK)
         return st;
     gram = ws->mem;
-    s = gram + r * r;
-    work = s + r;
+    out->s = gram + r * r;
+    work = out->s + r;
     copy_triangle(work, f, r);
     oqt__gemm(true, false, r, r, r, 1.0, work, r, work, r, 0.0, gram, r);
     oqt__gemm(true, false, r, r, f->m - r, 1.0, f->a + r * f->n, f->n, f->a + r * f->n, f->n, 1.0, gram, r);
-    lwork = lapack_int(n_work);
-    dsyevd_("V", "L", &r_, gram, &r_, s, work, &lwork, ws->iwork, &n_int_, &info, 1, 1);
+    dsyevd_("V", "L", &r_, gram, &r_, out->s, work, &lwork, ws->iwork, &n_int, &info, 1, 1);
     if (info != 0)
         return oqt__fail(err, OQT_ECONV, "singular values of a %zu x %zu matrix did not converge", f->m,
                          f->n);
-    to_values(s, r);
-    out->rank = oqt__trunc_rank(rule, s, r, f->rest, record);
+    to_values(out->s, r);
+    out->rank = oqt__trunc_rank(rule, out->s, r, f->rest, record);
     /* eigenvectors are columns to LAPACK, and that of the largest value comes last */
     for (size_t i = 0; i < out->rank; i++)
         memcpy(work + i * r, gram + (r - 1 - i) * r, r * sizeof *work);
     memcpy(gram, work, out->rank * r * sizeof *gram);
     out->w = gram;
-    out->s = s;
-    out->room = work;
+    place_room(out, f, work);
     return OQT_OK;
 }
 
@@ -194,7 +201,7 @@ static oqt_status by_squares(small_vectors *out, const pivoted *f, oqt__svd_ws *
 static oqt_status by_triangle(small_vectors *out, const pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule,
                               oqt__trunc_record *record, oqt_error *err)
 {
-    size_t r = f->r, n_work, room;
+    size_t r = f->r, n_work, len;
     int r_ = lapack_int(r), m_ = lapack_int(f->m), ask = -1, info = 0, lwork;
     double need = 0.0, unused = 0.0, *l, *wide;
     oqt__svd_plan plan;
@@ -205,45 +212,44 @@ static oqt_status by_triangle(small_vectors *out, const pivoted *f, oqt__svd_ws 
         return st;
     dgelqf_(&r_, &m_, &unused, &r_, &unused, &need, &ask, &info);
     n_work = lapack_lwork(need);
-    room = r * f->n + out->n_work;
-    if (room < r * f->m + r + n_work)
-        room = r * f->m + r + n_work;
-    if ((st = oqt__svd_ws_reserve(ws, r * r + plan.n_mem + room, plan.n_int, err)) != OQT_OK)
+    lwork = lapack_int(n_work);
+    len = r * f->m + r + n_work;
+    len = len > plan.n_mem ? len : plan.n_mem;
+    if ((st = oqt__svd_ws_reserve(ws, r * r + len + out->n_vt + out->n_work, plan.n_int, err)) != OQT_OK)
         return st;
     l = ws->mem;
-    out->room = wide = l + r * r + plan.n_mem;
+    wide = l + r * r;
     copy_triangle(wide, f, f->m);
-    lwork = lapack_int(n_work);
     dgelqf_(&r_, &m_, wide, &r_, wide + r * f->m, wide + r * f->m + r, &lwork, &info);
     for (size_t j = 0; j < r; j++)
         for (size_t i = 0; i < r; i++)
             l[j * r + i] = i < j ? 0.0 : wide[j * r + i];
     /* to us that is L^T, whose right vectors are wanted */
-    st = oqt__svd_dense(&svd, &plan, l + r * r, ws->iwork, l, rule, f->rest, record, OQT__SVD_DIVIDE, err);
+    st = oqt__svd_dense(&svd, &plan, wide, ws->iwork, l, rule, f->rest, record, OQT__SVD_DIVIDE, err);
     if (st != OQT_OK)
         return st;
     out->rank = svd.rank;
     out->w = svd.vt;
     out->s = svd.s;
+    place_room(out, f, wide + len);
     return OQT_OK;
 }
 
 /* Q W, as rows, in place of what a held, and the values. */
-static void put_back(double *s, double *a, const pivoted *f, const small_vectors *small)
+static void put_back(double *s, const pivoted *f, const small_vectors *small)
 {
     int n = lapack_int(f->n), rank = lapack_ld(small->rank), r = lapack_int(f->r), info = 0,
         lwork = lapack_int(small->n_work);
-    double *vt = small->room;
 
     for (size_t i = 0; i < small->rank; i++) {
-        memcpy(vt + i * f->n, small->w + i * f->r, f->r * sizeof *vt);
-        memset(vt + i * f->n + f->r, 0, (f->n - f->r) * sizeof *vt);
+        memcpy(small->vt + i * f->n, small->w + i * f->r, f->r * sizeof *s);
+        memset(small->vt + i * f->n + f->r, 0, (f->n - f->r) * sizeof *s);
     }
     if (small->rank > 0)
-        dormqr_("L", "N", &n, &rank, &r, f->a, &n, f->tau, vt, &n, vt + f->r * f->n, &lwork, &info, 1, 1);
+        dormqr_("L", "N", &n, &rank, &r, f->a, &n, f->tau, small->vt, &n, small->work, &lwork, &info, 1, 1);
     assert(info == 0);
     (void)info;
-    memcpy(a, vt, small->rank * f->n * sizeof *a);
+    memcpy(f->a, small->vt, small->rank * f->n * sizeof *s);
     memcpy(s, small->s, small->rank * sizeof *s);
 }
 
@@ -280,14 +286,14 @@ oqt_status oqt__svd_right(size_t *rank, double *s, double *a, oqt__svd_ws *ws, s
         return by_all(rank, s, a, ws, m, n, rule, record, err);
     if ((st = find_range(&f, ws, rule, err)) != OQT_OK)
         return st;
-    small.n_work = ask_apply(&f);
+    ask_room(&small, &f);
     if (rule->abs_tol == 0.0 && rule->rel_tail >= LOOSE)
         st = by_squares(&small, &f, ws, rule, &rec, err);
     else
         st = by_triangle(&small, &f, ws, rule, &rec, err);
     if (st != OQT_OK)
         return st;
-    put_back(s, a, &f, &small);
+    put_back(s, &f, &small);
     /* the square or the triangle, its vectors, and the product */
     side = (double)f.r;
     rec.flops = f.flops + 2.0 * side * side * (double)m + 9.0 * side * side * side +

@@ -6,7 +6,7 @@
 
 /** Which LAPACK driver computes the dense decomposition. */
 typedef enum {
-    OQT__SVD_DIVIDE,      /* dgesdd; dgesvd from the saved copy if it does not converge */
+    OQT__SVD_DIVIDE,      /* dgesdd; dgesvd if it does not converge */
     OQT__SVD_QR_ITERATION /* dgesvd at once, as if dgesdd had failed (for tests)        */
 } oqt__svd_driver;
 
@@ -17,7 +17,7 @@ typedef enum { OQT__SVD_DIRECT, OQT__SVD_QR_FIRST, OQT__SVD_LQ_FIRST } oqt__svd_
 typedef struct {
     oqt__svd_shape shape;
     size_t m, n, k; /* k = min(m, n) */
-    size_t factor, tau, core, saved, left, right, long_side, s, work;
+    size_t factor, tau, core, left, right, long_side, s, work;
     size_t n_work, n_mem, n_int;
 } oqt__svd_plan;
 

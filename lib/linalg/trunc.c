@@ -151,8 +151,7 @@ oqt_status oqt__svd_plan_init(oqt__svd_plan *plan, size_t m, size_t n, oqt_error
 
     fits = place(plan, &plan->factor, plan->shape == OQT__SVD_DIRECT ? 0 : m, n) &&
            place(plan, &plan->tau, k, 1) && place(plan, &plan->core, core_p, core_q) &&
-           place(plan, &plan->saved, core_p, core_q) && place(plan, &plan->left, core_p, k) &&
-           place(plan, &plan->right, k, core_q) &&
+           place(plan, &plan->left, core_p, k) && place(plan, &plan->right, k, core_q) &&
            place(plan, &plan->long_side, plan->shape == OQT__SVD_DIRECT ? 0 : (m > n ? m : n), k) &&
            place(plan, &plan->s, k, 1) && place(plan, &plan->work, plan->n_work, 1);
     if (!fits)
@@ -160,45 +159,60 @@ oqt_status oqt__svd_plan_init(oqt__svd_plan *plan, size_t m, size_t n, oqt_error
     return OQT_OK;
 }
 
-/* Split the triangular factor of B, column-major p x q, off into core. */
-static int split_triangle(const oqt__svd_plan *plan, double *mem, const double *a, int lwork)
+/* Split the triangular factor off B, column-major p x q. */
+static void split_triangle(const oqt__svd_plan *plan, double *mem, const double *a, int lwork)
 {
     int p = lapack_int(plan->n), q = lapack_int(plan->m), info = 0;
-    double *f = mem + plan->factor, *core = mem + plan->core;
-    size_t c = plan->k, ld = plan->n;
+    double *f = mem + plan->factor;
 
+    if (plan->shape == OQT__SVD_DIRECT)
+        return;
     memcpy(f, a, plan->m * plan->n * sizeof *f);
     if (plan->shape == OQT__SVD_QR_FIRST)
         dgeqrf_(&p, &q, f, &p, mem + plan->tau, mem + plan->work, &lwork, &info);
     else
         dgelqf_(&p, &q, f, &p, mem + plan->tau, mem + plan->work, &lwork, &info);
+    assert(info == 0);
+    (void)info;
+}
+
+/* The triangle, or all of B. */
+static void load_core(const oqt__svd_plan *plan, double *mem, const double *a)
+{
+    double *f = mem + plan->factor, *core = mem + plan->core;
+    size_t c = plan->k, ld = plan->n;
+
+    if (plan->shape == OQT__SVD_DIRECT) {
+        memcpy(core, a, plan->m * plan->n * sizeof *a);
+        return;
+    }
     for (size_t j = 0; j < c; j++)
         for (size_t i = 0; i < c; i++) {
             bool inside = plan->shape == OQT__SVD_QR_FIRST ? i <= j : i >= j;
 
             core[j * c + i] = inside ? f[j * ld + i] : 0.0;
         }
-    return info;
 }
 
-/* core = left diag(s) right; dgesdd destroys its input even when it fails, hence the copy. */
-static oqt_status decompose_core(const oqt__svd_plan *plan, double *mem, int *iwork, int lwork,
-                                 oqt__svd_driver driver, oqt__trunc_record *record, oqt_error *err)
+/* core = left diag(s) right; dgesdd destroys its input even when it fails. */
+static oqt_status decompose_core(const oqt__svd_plan *plan, double *mem, int *iwork, const double *a,
+                                 int lwork, oqt__svd_driver driver, oqt__trunc_record *record, oqt_error *err)
 {
     bool direct = plan->shape == OQT__SVD_DIRECT;
-    size_t p = direct ? plan->n : plan->k, q = direct ? plan->m : plan->k;
-    int p_ = lapack_int(p), q_ = lapack_int(q), k = lapack_int(plan->k), info = 0;
-    double *core = mem + plan->core, *saved = mem + plan->saved, *s = mem + plan->s;
-    double *left = mem + plan->left, *right = mem + plan->right, *work = mem + plan->work;
+    int p = lapack_int(direct ? plan->n : plan->k), q = lapack_int(direct ? plan->m : plan->k),
+        k = lapack_int(plan->k), info = 0;
+    double *core = mem + plan->core, *s = mem + plan->s, *left = mem + plan->left, *right = mem + plan->right,
+           *work = mem + plan->work;
 
-    memcpy(saved, core, p * q * sizeof *core);
+    load_core(plan, mem, a);
     if (driver == OQT__SVD_DIVIDE) {
-        dgesdd_("S", &p_, &q_, core, &p_, s, left, &p_, right, &k, work, &lwork, iwork, &info, 1);
+        dgesdd_("S", &p, &q, core, &p, s, left, &p, right, &k, work, &lwork, iwork, &info, 1);
         if (info == 0)
             return OQT_OK;
+        load_core(plan, mem, a);
     }
     record->n_fallback = 1;
-    dgesvd_("S", "S", &p_, &q_, saved, &p_, s, left, &p_, right, &k, work, &lwork, &info, 1, 1);
+    dgesvd_("S", "S", &p, &q, core, &p, s, left, &p, right, &k, work, &lwork, &info, 1, 1);
     if (info != 0)
         return oqt__fail(err, OQT_ECONV, "singular values of a %zu x %zu matrix did not converge", plan->m,
                          plan->n);
@@ -254,11 +268,8 @@ oqt_status oqt__svd_dense(oqt__svd *out, const oqt__svd_plan *plan, double *mem,
         *record = rec;
         return OQT_OK;
     }
-    if (plan->shape == OQT__SVD_DIRECT)
-        memcpy(mem + plan->core, a, plan->m * plan->n * sizeof *a);
-    else
-        split_triangle(plan, mem, a, lwork);
-    if ((st = decompose_core(plan, mem, iwork, lwork, driver, &rec, err)) != OQT_OK)
+    split_triangle(plan, mem, a, lwork);
+    if ((st = decompose_core(plan, mem, iwork, a, lwork, driver, &rec, err)) != OQT_OK)
         return st;
     out->rank = oqt__trunc_rank(rule, mem + plan->s, plan->k, rest, &rec);
     form_vectors(out, plan, mem, lwork);
