@@ -113,7 +113,7 @@ void oqt__mps_trace_bonds(oqt__mps *mps);
 void oqt__site_trace_right(double *out, const oqt__chain_site *s, const double *left);
 void oqt__site_trace_left(double *out, const oqt__chain_site *s, const double *right);
 
-/** Make room for len numbers in a site; what it held is lost if it has to grow. */
+/** Make room for len numbers in a site; what it held is lost if it has to grow, even if that fails. */
 oqt_status oqt__chain_site_reserve(oqt__chain_site *site, size_t len, oqt_error *err);
 
 /** Make room for len Schmidt values of a bond and what goes with them; what they held is lost. */

@@ -18,16 +18,14 @@ void oqt__mps_release(oqt__mps *mps)
 
 oqt_status oqt__chain_site_reserve(oqt__chain_site *site, size_t len, oqt_error *err)
 {
-    double *x;
-
     if (len <= site->room)
         return OQT_OK;
     len += len / 16; /* bonds that have settled still go up and down a little */
-    x = oqt__doubles(len);
-    if (!x)
+    oqt__free(site->x); /* first: peaks are lower */
+    site->room = 0;
+    site->x = oqt__doubles(len);
+    if (!site->x)
         return oqt__no_memory(err, "a site of a chain");
-    oqt__free(site->x);
-    site->x = x;
     site->room = len;
     return OQT_OK;
 }
