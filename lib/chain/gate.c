@@ -65,6 +65,14 @@ static size_t padded(size_t n)
     return (n + 7) / 8 * 8;
 }
 
+/* The most singular vectors that there can be. */
+static size_t side_of(const split_gate *g)
+{
+    size_t rows = g->pl * g->kl, cols = g->pr * g->kr;
+
+    return rows < cols ? rows : cols;
+}
+
 static size_t largest_of(size_t a, size_t b, size_t c)
 {
     size_t ab = a > b ? a : b;
@@ -85,7 +93,7 @@ static double *take(double **at, size_t len)
  * large as several sites. */
 static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
 {
-    size_t rows = g->al * g->l, cols = g->ar * g->r, len, theta, side, s, q_l, t_l, q_r, own_l, own_r;
+    size_t rows = g->al * g->l, cols = g->ar * g->r, len, theta, side, q_l, t_l, q_r, own_l, own_r;
     double *at;
     oqt_status st;
 
@@ -95,26 +103,26 @@ static oqt_status lay_out(split_gate *g, oqt__chain_ws *ws, oqt_error *err)
     g->kr = g->split_r ? g->pr * g->m : cols;
     if (!oqt__mul_size(&len, g->pl * g->kl, g->pr * g->kr) || len > SIZE_MAX / 64)
         return oqt__fail(err, OQT_ERANGE, "bond of %zu states between sites is too large", g->m);
-    side = g->pl * g->kl < g->pr * g->kr ? g->pl * g->kl : g->pr * g->kr;
-    s = side + 2;
+    side = side_of(g) + 2; /* two for traces */
     q_l = g->split_l ? rows * g->kl : 0;
     t_l = g->split_l ? g->kl * g->kl : 0;
     q_r = g->split_r ? g->kr * cols : 0;
     own_l = g->split_l ? g->pl * g->kl * g->m : 0;
     own_r = g->split_r || g->ar > 1 ? g->pr * g->m * g->kr : 0;
-    theta = largest_of(len + 2 * g->pr * g->kr, q_l, 0);
+    theta = largest_of(len + 2 * g->pr * g->kr, q_l, 0); /* it holds what is split off on the left before */
     /* permuted sites, what is weighted, products for one p, and vectors */
-    g->room = largest_of(q_l, g->split_r ? cols * g->pr * g->m : 0, g->split_l ? g->kl * s : 0);
-    g->room = largest_of(g->room, cols, g->pr * g->kr + 4 * g->pl * g->kl + s);
+    g->room = largest_of(q_l, g->split_r ? cols * g->pr * g->m : 0, g->split_l ? g->kl * side : 0);
+    g->room = largest_of(g->room, cols, g->pr * g->kr + 4 * g->pl * g->kl + side);
     if ((st = oqt__chain_ws_reserve(ws,
-                                    padded(len) + padded(theta) + padded(s) + padded(g->room) + padded(q_l) +
-                                        padded(t_l) + padded(q_r) + padded(own_l) + padded(own_r),
+                                    padded(len) + padded(theta) + padded(side) + padded(g->room) +
+                                        padded(q_l) + padded(t_l) + padded(q_r) + padded(own_l) +
+                                        padded(own_r),
                                     err)) != OQT_OK)
         return st;
     at = ws->mem;
     g->c = take(&at, len);
     g->theta = take(&at, theta);
-    g->s = take(&at, s);
+    g->s = take(&at, side);
     g->scratch = take(&at, g->room);
     g->q_l = take(&at, q_l);
     g->t_l = take(&at, t_l);
@@ -326,20 +334,24 @@ static void trace_before(double *out, double *scratch, const split_gate *g, size
         oqt__gemv(true, g->kl, n, 1.0, g->c + (i * d + i) * g->kl * n, n, scratch, 1.0, out);
 }
 
-/* Append a direction to the basis unless it lies in it. */
-static void append(right_basis *b, double *overlap, const double *x, size_t n)
+/* Append a direction to the basis unless it lies in it; the length of the part that does not, 0 if nothing is
+ * appended. */
+static double append(right_basis *b, double *overlap, const double *x, size_t n)
 {
-    static const double NEGLIGIBLE = 1e-12;
-    double *row = b->v + b->rank * n, before = oqt__norm(x, n), after;
+    static const double NEGLIGIBLE = 1e-14;
+    double *row = b->v + b->rank * n, part;
 
+    if (b->rank == n)
+        return 0.0;
     memcpy(row, x, n * sizeof *row);
-    after = project_out(row, overlap, b->v, b->rank, n);
-    if (!(after > NEGLIGIBLE * before))
-        return;
+    part = project_out(row, overlap, b->v, b->rank, n);
+    if (!(part > NEGLIGIBLE * oqt__norm(x, n)))
+        return 0.0;
     for (size_t i = 0; i < n; i++)
-        row[i] /= after;
+        row[i] /= part;
     (void)project_out(row, overlap, b->v, b->rank, n);
     b->rank++;
+    return part;
 }
 
 /* y [count][p_l k_l] = u c^T weighted from the left, which is u theta^T. u: rows [p_r k_r]; out: as large as
@@ -394,8 +406,28 @@ static void weigh_appended(right_basis *b, double *y, const split_gate *g, const
     }
     for (size_t k = 0; k < count; k++)
         b->s[first + k] = oqt__norm(y + k * rows, rows);
-    while (b->rank > first && b->s[b->rank - 1] <= 1e-15 * b->s[0]) /* not in the state at all */
-        b->rank--;
+}
+
+/*
+ * Whether nothing rests on the last vector u of the basis, appended for the trace over the right, x, of which
+ * it is `part`. That theta u is zero is not enough: rounding turns the other vectors a little towards u, and
+ * traces multiply that by u.x, which is up to 2^(n/2) for n two-level systems beyond. With u in the basis all
+ * that cancels.
+ */
+static bool is_idle(const right_basis *b, double *y, double *overlap, const double *x, double part,
+                    const split_gate *g, const double *schmidt)
+{
+    static const double ROUNDING = 1e-15, HARMLESS = 10.0;
+    size_t rows = g->pl * g->kl, n = g->pr * g->kr, last = b->rank - 1;
+    double traced = 0.0;
+
+    weighted_columns(y, y + 2 * rows, b->v + last * n, 1, g, schmidt);
+    if (oqt__norm(y, rows) > ROUNDING * b->s[0])
+        return false;
+    oqt__gemv(false, last, n, 1.0, b->v, n, x, 0.0, overlap);
+    for (size_t i = 0; i < last; i++)
+        traced += b->s[i] * b->s[i] * overlap[i] * overlap[i];
+    return part * b->s[0] <= HARMLESS * sqrt(traced); /* |theta x| */
 }
 
 /* Add to the singular vectors what traces of either side need. */
@@ -404,12 +436,14 @@ static void complete_basis(right_basis *b, const split_gate *g, const oqt__chain
                            const double *trace_right)
 {
     size_t n = g->pr * g->kr, first = b->rank;
-    double *x = g->scratch, *y = x + n, *overlap = y + 4 * g->pl * g->kl;
+    double *x = g->scratch, *y = x + n, *overlap = y + 4 * g->pl * g->kl, part;
 
     trace_beyond(x, g, right->d, trace_right);
-    append(b, overlap, x, n);
+    part = append(b, overlap, x, n);
+    if (part > 0.0 && is_idle(b, y, overlap, x, part, g, schmidt))
+        b->rank--;
     trace_before(x, y, g, left->d, trace_left);
-    append(b, overlap, x, n);
+    (void)append(b, overlap, x, n);
     weigh_appended(b, y, g, schmidt, first);
 }
 

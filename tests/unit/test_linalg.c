@@ -755,9 +755,10 @@ START_TEST(right_vectors_alone_agree_with_the_full_path)
     uint64_t seed = 37;
     oqt__svd_ws ws = {0}, ws_full = {0};
 
-    for (size_t x = 0; x < N_RULES * sizeof sizes / sizeof *sizes; x++) {
-        size_t m = sizes[x / N_RULES][0], n = sizes[x / N_RULES][1], k = m < n ? m : n, rank;
-        const oqt__trunc *rule = rules + x % N_RULES;
+    for (size_t x = 0; x < 3 * sizeof sizes / sizeof *sizes; x++) { /* three rules for each size */
+        size_t m = sizes[x / 3][0], n = sizes[x / 3][1], k = m < n ? m : n, which = (x / 3 + 3 * x) % N_RULES,
+               rank;
+        const oqt__trunc *rule = rules + which;
         oqt__trunc_record rec, rec_full;
         oqt__svd full;
         oqt_error err = {0};
@@ -776,7 +777,7 @@ START_TEST(right_vectors_alone_agree_with_the_full_path)
          * vectors */
         ck_assert_msg(rank == full.rank || rank == full.rank + 1 ||
                           (rec_full.n_randomized > 0 && rank + 1 == full.rank),
-                      "%zu x %zu, rule %zu: rank %zu instead of %zu", m, n, x % N_RULES, rank, full.rank);
+                      "%zu x %zu, rule %zu: rank %zu instead of %zu", m, n, which, rank, full.rank);
         ck_assert_double_le(orthonormality_defect(v, rank, n, true), 1e-13);
         least = values[rank - 1];
         for (size_t i = 0; i < rank; i++)
@@ -1514,6 +1515,21 @@ static oqt_status svd_call(void *ctx)
     return st;
 }
 
+static oqt_status right_call(void *ctx)
+{
+    double a[12 * 12] = {0}, s[12];
+    oqt__svd_ws ws = {0};
+    oqt__trunc_record rec;
+    size_t rank;
+    oqt_status st;
+
+    for (size_t i = 0; i < 12; i++)
+        a[13 * i] = 1.0 + (double)i;
+    st = oqt__svd_right(&rank, s, a, &ws, 12, 12, ctx, &rec, NULL);
+    oqt__svd_ws_release(&ws);
+    return st;
+}
+
 static oqt_status eigen_call(void *ctx)
 {
     double a[9] = {2, 1, 0, 1, 3, 1, 0, 1, 4}, w[3], v[9];
@@ -1542,6 +1558,8 @@ START_TEST(every_allocation_may_fail)
 {
     ck_assert_uint_ge(check_every_allocation(svd_call, &(size_t){12}), 2);
     ck_assert_uint_ge(check_every_allocation(svd_call, &(size_t){256}), 2);
+    ck_assert_uint_ge(check_every_allocation(right_call, &(oqt__trunc){.rel_tail = 1e-3}), 4);
+    ck_assert_uint_ge(check_every_allocation(right_call, &(oqt__trunc){.rel_tail = 1e-9}), 4);
     ck_assert_uint_ge(check_every_allocation(eigen_call, NULL), 10);
     ck_assert_uint_ge(check_every_allocation(fixed_point_call, NULL), 5);
 }
@@ -1605,11 +1623,17 @@ START_TEST(page_ends_are_safe)
         oqt_complex *h = oqt__calloc(n * n, sizeof *h);
         oqt__svd_ws ws = {0};
         oqt__trunc rule = {.max_rank = n / 2 + 1};
+        oqt__trunc_record rec;
         oqt__svd svd;
+        size_t rank;
 
         random_fill(a, m * n, &seed);
         random_hermitian(h, n, &seed);
         ASSERT_OK(oqt__svd_trunc(&svd, &ws, a, m, n, &rule, NULL, &err), err);
+        ASSERT_OK(oqt__svd_right(&rank, w, a, &ws, m, n, &rule, &rec, &err), err);
+        rule.rel_tail = 0.1;
+        random_fill(a, m * n, &seed);
+        ASSERT_OK(oqt__svd_right(&rank, w, a, &ws, m, n, &rule, &rec, &err), err);
         ASSERT_OK(oqt__eigh_complex(w, h, h, n, &err), err);
         oqt__gemm(true, false, n, n, m, 1.0, a, n, a, n, 0.0, v, n);
         oqt__gemv(false, n, n, 1.0, v, n, v, 0.0, w);
