@@ -1,0 +1,107 @@
+/* tebd_priv.h - private: the inside of a run of a chain, shared by the files that make, plan and take steps.
+ */
+#ifndef OQT_PRIV_TEBD_H
+#define OQT_PRIV_TEBD_H
+
+#include <pthread.h>
+
+#include "chain/chain_priv.h"
+#include "dynamics/dyn_priv.h"
+#include "liouville/control_priv.h"
+
+/* Steps that are handed out before progress is reported. */
+enum { OQT__STEPS_AT_ONCE = 8 };
+
+/* A gate on bond `at`, or the process tensors of site `at`. */
+typedef struct {
+    enum { OQT__GATE, OQT__TENSORS } kind;
+    size_t at;
+    double from, to;    /* part of the step that a gate covers           */
+    const double *gate; /* its matrix; NULL: another one in every step   */
+    double *own;        /* the same, where it is not that of one before  */
+} oqt__operation;
+
+/* The process tensors of a site. */
+typedef struct {
+    oqt__stepper stepper;
+    bool any;
+    double *enter[2], *leave[2]; /* turns into and out of eigenbases in even and odd steps; NULL: none */
+    oqt_complex *factor;         /* n_pt x d^2 */
+    double *factor_scratch;
+    double **weight; /* n_pt: weights of the states of each tensor, bond after bond */
+    size_t *at;      /* n_pt: where those of the present bond begin                 */
+    size_t *bond;    /* n_pt: the present bonds                                     */
+    double *w;       /* of the product of the present bonds                         */
+} oqt__site_tensors;
+
+struct oqt_tebd {
+    oqt_chain *chain;
+    oqt__mps mps;
+    oqt__site_tensors *tensors; /* of each site */
+    oqt__gates gates;
+    size_t n_ops;
+    oqt__operation *op; /* those of a step                                            */
+    size_t n_varying;   /* gates that are made for every step ..                      */
+    double **varying;   /* .. OQT__STEPS_AT_ONCE x n_varying                               */
+    oqt_control **site_control, **bond_control; /* copies; NULL: none, or none there */
+    double dt, start_time;
+    bool imported; /* some process tensor conserves traces up to its own truncation only */
+    oqt__trunc rule;
+    oqt_parallel parallel;
+    int n_threads;             /* of tasks */
+    int n_blas;                /* in BLAS instead */
+    oqt__chain_ws *ws;         /* n_threads */
+    oqt__trunc_record *record; /* of each bond, at its left site */
+    double *work;              /* of each site: seconds of tasks */
+    double *plan;              /* of each site: scratch of the cost model */
+    double *ready;             /* of each site: length of the longest chain of tasks that ends there */
+    size_t *widest;            /* of each site */
+    oqt_progress progress;
+    pthread_mutex_t failure_lock;
+    oqt_error failure; /* of a task; the run is over */
+    oqt_tebd_stats stats;
+    double trace0;
+};
+
+/* ---- process tensors of sites: site_tensors.c ---- */
+
+void oqt__site_tensors_release(oqt__site_tensors *t);
+
+/** Attach process tensors to a site; they begin in their first states. */
+oqt_status oqt__tebd_attach(oqt_tebd *run, size_t site, size_t n_pt, const oqt_pt *const *pts, double dt,
+                            oqt_error *err);
+
+/** The step of the process tensors of a site. */
+oqt_status oqt__tebd_apply_tensors(oqt_tebd *run, size_t i, uint64_t step, oqt__chain_ws *ws, oqt_error *err);
+
+/** Floating-point operations of that. */
+double oqt__tebd_tensor_flops(const oqt_tebd *run, size_t i, uint64_t step);
+
+/** The weights of the states behind so many steps. */
+void oqt__site_tensors_place(oqt__site_tensors *t, uint64_t n_steps);
+
+/* ---- controls: controls.c ---- */
+
+/** Copies of controls of n sites, or bonds (pairs), into *out. */
+oqt_status oqt__tebd_copy_controls(oqt_control ***out, const oqt_control *const *controls, size_t n,
+                                   const char *what, const size_t *dim, bool pairs, oqt_error *err);
+
+/** All controls at the present step: those of sites, then those of bonds. They need not conserve the trace.
+ */
+oqt_status oqt__tebd_apply_controls(oqt_tebd *run, oqt_when when, oqt_error *err);
+
+/** Whether any control acts at a step. */
+oqt_status oqt__tebd_has_controls(bool *any, const oqt_tebd *run, uint64_t step, oqt_when when,
+                                  oqt_error *err);
+
+/* ---- the operations of a step: operations.c ---- */
+
+oqt_status oqt__tebd_plan(oqt_tebd *run, int order, oqt_error *err);
+
+/** Matrices of the gates that do not depend on time, those of equal bond and length once. */
+oqt_status oqt__tebd_make_gates(oqt_tebd *run, oqt_error *err);
+
+/** The gates of n steps from the present one on that depend on time. Callbacks are called here only. */
+oqt_status oqt__tebd_make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *err);
+
+#endif
