@@ -144,9 +144,38 @@ OQT_API void oqt_tebd_destroy(oqt_tebd *run);
  * After any other failure the run can only be destroyed.
  *
  * Cost of a gate: about 300 bond^3 for two-level systems. Threads: a task for each gate and each site with
- * process tensors, which waits for its neighbors only.
+ * process tensors, which waits for its neighbors only. Those that most depends on, at the present bonds, come
+ * first.
  */
 OQT_API oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err);
+
+/** Where oqt_tebd_record writes, a row for each time; NULL for what is not wanted. */
+typedef struct {
+    size_t struct_size;
+    oqt_complex *densities;     /* of all sites, as oqt_tebd_densities has them                      */
+    size_t *bonds;              /* as oqt_tebd_bonds has them                                        */
+    double *traces;             /* one number                                                        */
+    size_t n_sets;              /* sets of sites ..                                                  */
+    const size_t *set_size;     /* .. with so many sites each ..                                     */
+    const size_t *set_sites;    /* .. that ascend within a set, set after set                        */
+    oqt_complex *set_densities; /* of all sets, each as oqt_tebd_density has it                      */
+} oqt_tebd_records;
+#define OQT_TEBD_RECORDS_INIT                                                                                \
+    {                                                                                                        \
+        sizeof(oqt_tebd_records), NULL, NULL, NULL, 0, NULL, NULL, NULL                                      \
+    }
+
+/**
+ * Record the current state and those after each of n steps.
+ *
+ * @param[out] out  n + 1 rows
+ * @return as oqt_tebd_step, and OQT_ERANGE; the rows then hold the steps that were done
+ *
+ * The numbers are those that oqt_tebd_densities and so on give between single steps, bit for bit, but records
+ * are tasks as well: that of a site waits for what happened there and nothing else, and so do the next gates.
+ * That of a set holds up all sites from its first to its last.
+ */
+OQT_API oqt_status oqt_tebd_record(const oqt_tebd_records *out, oqt_tebd *run, uint64_t n, oqt_error *err);
 
 /**
  * Write the run to a file, from which it goes on as if it had not been interrupted, bit for bit on processors

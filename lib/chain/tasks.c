@@ -1,12 +1,11 @@
 /*
- * tasks.c - steps of a chain: the graph of tasks that gates and process tensors form.
+ * tasks.c - steps of a chain, as tasks.
  *
- * A step is a list of operations, each on one or two sites. An operation waits for the last ones that touched
- * its sites, for nothing else; so tasks of several layers, and of several steps, are at work at once. Each is
- * deterministic, and so is the whole.
+ * Gates, process tensors and records wait for the last tasks that touched their sites, for nothing else; so
+ * tasks of several layers, and of several steps, are at work at once. Each is deterministic, and so is the
+ * whole.
  */
 #include <math.h>
-#include <string.h>
 #include <time.h>
 
 #include "chain/tebd_priv.h"
@@ -37,138 +36,171 @@ static bool has_failed(oqt_tebd *run)
     return code != OQT_OK;
 }
 
-static void perform(oqt_tebd *run, const oqt__operation *op, const double *gate, uint64_t step)
+static oqt_status do_task(oqt_tebd *run, const oqt__task *t, const oqt__records *records, oqt_error *err)
 {
-    size_t k = (size_t)oqt__thread_index(), i = op->at;
-    double begin = seconds(), taken, at;
-    oqt_error err = {OQT_OK, ""};
+    oqt__chain_ws *ws = run->ws + oqt__thread_index();
+    size_t i = t->first;
     oqt_status st;
+
+    if (!t->op)
+        return t->set == SIZE_MAX ? oqt__record_site(records, run, i, t->step, err)
+                                  : oqt__record_set(records, run, t->set, t->step, err);
+    if (t->op->kind == OQT__TENSORS) {
+        run->record[i].flops += oqt__tebd_tensor_flops(run, i, t->step);
+        return oqt__tebd_apply_tensors(run, i, t->step, ws, err);
+    }
+    st = oqt__mps_gate(&run->mps, i, t->gate, &run->rule, ws, run->record + i, err);
+    run->widest[i] = run->mps.site[i].r > run->widest[i] ? run->mps.site[i].r : run->widest[i];
+    return st;
+}
+
+static void perform(oqt_tebd *run, oqt__task *t, const oqt__records *records)
+{
+    double begin = seconds(), at = 0.0;
+    oqt_error err = {OQT_OK, ""};
 
     if (has_failed(run))
         return;
-    if (op->kind == OQT__GATE) {
-        st = oqt__mps_gate(&run->mps, i, gate, &run->rule, run->ws + k, run->record + i, &err);
-        run->widest[i] = run->mps.site[i].r > run->widest[i] ? run->mps.site[i].r : run->widest[i];
-    } else {
-        run->record[i].flops += oqt__tebd_tensor_flops(run, i, step);
-        st = oqt__tebd_apply_tensors(run, i, step, run->ws + k, &err);
-    }
-    if (st != OQT_OK)
+    if (do_task(run, t, records, &err) != OQT_OK)
         fail_run(run, &err);
-    taken = seconds() - begin;
-    run->work[i] += taken;
-    at = op->kind == OQT__GATE ? fmax(run->ready[i], run->ready[i + 1]) + taken : run->ready[i] + taken;
-    run->ready[i] = at;
-    if (op->kind == OQT__GATE)
-        run->ready[i + 1] = at;
+    t->taken = seconds() - begin;
+    run->work[t->first] += t->taken;
+    for (size_t i = t->first; i <= t->last; i++)
+        at = fmax(at, run->ready[i]);
+    for (size_t i = t->first; i <= t->last; i++)
+        run->ready[i] = at + t->taken;
 }
 
-/* A task that waits for the last ones on its sites. */
-static void spawn(oqt_tebd *run, const oqt__operation *op, const double *gate, uint64_t step)
+/* Tasks wait for the last ones on their sites; bytes stand for the sites. */
+static void spawn(oqt_tebd *run, oqt__task *t, const oqt__records *rec)
 {
-    char *site = (char *)run->ready; /* addresses that stand for the sites */
-    char *a = site + op->at, *b = op->kind == OQT__GATE ? a + 1 : a;
+    char *site = (char *)run->ready + t->first;
+    size_t n = t->last + 1 - t->first;
 
-    (void)a;
-    (void)b;
-#pragma omp task default(none) firstprivate(run, op, gate, step) depend(inout : a[0], b[0])
-    perform(run, op, gate, step);
+    (void)site;
+    (void)n;
+#pragma omp task default(none) firstprivate(run, t, rec) depend(iterator(size_t k = 0 : n), inout : site[k])
+    perform(run, t, rec);
 }
 
-static void spawn_steps(oqt_tebd *run, uint64_t n)
-{
-    double **varying = run->varying;
-
-    for (uint64_t s = 0; s < n; s++)
-        for (size_t k = 0; k < run->n_ops; k++) {
-            const oqt__operation *op = run->op + k;
-
-            spawn(run, op,
-                  op->kind == OQT__TENSORS ? NULL
-                  : op->gate               ? op->gate
-                                           : *varying++,
-                  run->stats.n_steps + s);
-        }
-}
-
-/*
- * Whether the threads should go into BLAS: tasks over sites could not keep two of them busy, and the matrices
- * of the widest bond are large enough to be shared. The cost of a gate is that of decomposing its matrix.
- */
-static bool blas_pays(const oqt_tebd *run)
+/* Tasks over sites could not keep two threads busy, and the matrices of the widest bond are large enough to
+ * be shared. */
+static bool blas_pays(const oqt__outlook *outlook)
 {
     static const double LARGE = 1000.0, IDLE = 1.3;
-    double *ready = run->plan, work = 0.0, span = 0.0, widest = 0.0;
 
-    memset(ready, 0, run->mps.n * sizeof *ready);
-    for (size_t k = 0; k < run->n_ops; k++) {
-        size_t i = run->op[k].at;
-        const oqt__chain_site *l = run->mps.site + i, *r = l + 1;
-        double cost, at;
-
-        if (run->op[k].kind == OQT__TENSORS) {
-            ready[i] += oqt__tebd_tensor_flops(run, i, run->stats.n_steps);
-            work += oqt__tebd_tensor_flops(run, i, run->stats.n_steps);
-            continue;
-        }
-        double rows = (double)l->p * fmin((double)(l->a * l->l), (double)(l->p * l->r));
-        double cols = (double)r->p * fmin((double)(r->a * r->r), (double)(r->p * r->l));
-
-        cost = 10.0 * rows * cols * fmin(rows, cols);
-        at = fmax(ready[i], ready[i + 1]) + cost;
-        ready[i] = ready[i + 1] = at;
-        work += cost;
-        widest = fmax(widest, fmin(rows, cols));
-    }
-    for (size_t i = 0; i < run->mps.n; i++)
-        span = fmax(span, ready[i]);
-    return widest >= LARGE && work < IDLE * span;
+    return outlook->widest >= LARGE && outlook->work < IDLE * outlook->span;
 }
 
-/* n steps without controls between them. */
-static oqt_status take_steps(oqt_tebd *run, uint64_t n, oqt_error *err)
+/* The tasks from `begin` on. */
+static oqt_status do_tasks(oqt_tebd *run, size_t begin, const oqt__records *records, oqt_error *err)
 {
+    oqt__outlook outlook = oqt__graph_rank(run, begin);
     bool blas = run->parallel == OQT_PARALLEL_BLAS ||
-                (run->parallel == OQT_PARALLEL_AUTO && run->n_threads > 1 && blas_pays(run));
+                (run->parallel == OQT_PARALLEL_AUTO && run->n_threads > 1 && blas_pays(&outlook));
     int n_tasks = blas || run->parallel == OQT_PARALLEL_NONE ? 1 : run->n_threads;
-    oqt_status st = oqt__tebd_make_varying_gates(run, n, err);
 
     (void)n_tasks; /* a serial build has no use for it */
-    if (st != OQT_OK)
-        return st;
     if (blas)
         oqt__blas_widen(run->n_blas);
-#pragma omp parallel default(none) shared(run, n) num_threads(n_tasks)
+#pragma omp parallel default(none) shared(run, begin, records) num_threads(n_tasks)
 #pragma omp master
-    spawn_steps(run, n);
+    for (size_t k = begin; k < run->n_tasks; k++)
+        spawn(run, run->task + k, records);
     if (blas)
         oqt__blas_widen(1);
-    if (run->failure.code != OQT_OK) {
-        if (err)
-            *err = run->failure;
-        return run->failure.code;
+    if (run->failure.code != OQT_OK && err)
+        *err = run->failure;
+    return run->failure.code;
+}
+
+/* ---- steps ---- */
+
+/* Records of a call, and how many of its steps are done: the last row. */
+typedef struct {
+    const oqt__records *records; /* NULL: none */
+    uint64_t done;
+} recording;
+
+/* n steps without controls between them. The last of them is recorded only if nothing else changes it. */
+static oqt_status take_steps(oqt_tebd *run, uint64_t n, bool finished, const recording *rec, oqt_error *err)
+{
+    double *const *gate = run->varying;
+    oqt_status st = oqt__tebd_make_varying_gates(run, n, err);
+
+    if (st != OQT_OK)
+        return st;
+    run->n_tasks = 0;
+    for (uint64_t s = 0; s < n; s++) {
+        oqt__graph_add_step(run, run->stats.n_steps + s, &gate);
+        if (rec->records && (s + 1 < n || finished))
+            oqt__graph_add_records(run, rec->records, rec->done + s + 1);
     }
+    if ((st = do_tasks(run, 0, rec->records, err)) != OQT_OK)
+        return st;
     if (run->imported)
         oqt__mps_trace_bonds(&run->mps);
     run->stats.n_steps += n;
     return OQT_OK;
 }
 
-/* How many of up to n steps go by without a control between them. */
-static oqt_status steps_between_controls(uint64_t *some, const oqt_tebd *run, uint64_t n, oqt_error *err)
+/* The record of what there is at present. */
+static oqt_status record_now(oqt_tebd *run, const oqt__records *records, uint64_t row, oqt_error *err)
 {
-    bool any = false;
+    size_t begin = run->n_tasks;
+
+    if (!records)
+        return OQT_OK;
+    oqt__graph_add_records(run, records, row);
+    return do_tasks(run, begin, records, err);
+}
+
+/* How many of n steps are taken at once: as many as in the other parts of about equal size. */
+static uint64_t share(uint64_t n)
+{
+    uint64_t parts = n / OQT__STEPS_AT_ONCE + (n % OQT__STEPS_AT_ONCE > 0);
+
+    return n / parts + (n % parts > 0);
+}
+
+/* How many of up to n steps go by without a control between them, and whether one acts before the record of
+ * the last. */
+static oqt_status steps_between_controls(uint64_t *some, bool *before, const oqt_tebd *run, uint64_t n,
+                                         oqt_error *err)
+{
+    bool after = false;
 
     *some = 0;
-    while (*some < (run->imported ? 1 : n) && *some < OQT__STEPS_AT_ONCE && !any) {
-        oqt_status st = oqt__tebd_has_controls(&any, run, run->stats.n_steps + *some + 1, OQT_PRE, err);
+    *before = false;
+    n = run->imported ? 1 : share(n);
+    while (*some < n && !*before && !after) {
+        oqt_status st = oqt__tebd_has_controls(before, run, run->stats.n_steps + *some + 1, OQT_PRE, err);
 
-        if (st == OQT_OK && !any)
-            st = oqt__tebd_has_controls(&any, run, run->stats.n_steps + *some + 1, OQT_POST, err);
+        if (st == OQT_OK && !*before)
+            st = oqt__tebd_has_controls(&after, run, run->stats.n_steps + *some + 1, OQT_POST, err);
         if (st != OQT_OK)
             return st;
         ++*some;
     }
+    return OQT_OK;
+}
+
+/* Some steps with the controls and records that go with them. */
+static oqt_status advance(oqt_tebd *run, uint64_t some, bool before, recording *rec, oqt_error *err)
+{
+    bool later = before || run->imported;
+    oqt_status st;
+
+    if ((st = oqt__tebd_apply_controls(run, OQT_POST, err)) != OQT_OK ||
+        (st = take_steps(run, some, !later, rec, err)) != OQT_OK ||
+        (st = oqt__tebd_apply_controls(run, OQT_PRE, err)) != OQT_OK ||
+        (later && (st = record_now(run, rec->records, rec->done + some, err)) != OQT_OK)) {
+        if (run->failure.code == OQT_OK)
+            oqt__fail(&run->failure, st, "step %llu was not completed",
+                      (unsigned long long)run->stats.n_steps);
+        return st;
+    }
+    rec->done += some;
     return OQT_OK;
 }
 
@@ -191,39 +223,54 @@ static void gather_stats(oqt_tebd *run)
     run->stats.bond_limit_hit = sum.limited;
 }
 
-oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err)
+/* n steps; records: NULL if nothing is recorded. */
+static oqt_status steps(oqt_tebd *run, uint64_t n, const oqt__records *records, oqt_error *err)
 {
     oqt__blas_guard guard = {false};
+    recording rec = {records, 0};
     oqt_status st;
 
-    if (!run)
-        return oqt__fail(err, OQT_EINVAL, "run is missing");
     if (run->failure.code != OQT_OK)
         return oqt__fail(err, run->failure.code, "the run has failed before: %s", run->failure.text);
     if (n > UINT64_MAX - run->stats.n_steps)
         return oqt__fail(err, OQT_EINVAL, "too many steps");
-    if ((st = oqt__tebd_covers(run, run->stats.n_steps + n, err)) != OQT_OK)
+    if ((st = oqt__tebd_covers(run, run->stats.n_steps + n, err)) != OQT_OK ||
+        (st = oqt__graph_reserve(run, records, err)) != OQT_OK)
         return st;
     oqt__blas_enter(&guard);
-    for (uint64_t done = 0; done < n && st == OQT_OK;) {
+    st = record_now(run, records, 0, err);
+    while (rec.done < n && st == OQT_OK) {
         uint64_t some;
+        bool before;
 
-        if ((st = oqt__progress(&run->progress, "chain", (double)done / (double)n, err)) != OQT_OK ||
-            (st = steps_between_controls(&some, run, n - done, err)) != OQT_OK)
+        if ((st = oqt__progress(&run->progress, "chain", (double)rec.done / (double)n, err)) != OQT_OK ||
+            (st = steps_between_controls(&some, &before, run, n - rec.done, err)) != OQT_OK)
             break;
-        if ((st = oqt__tebd_apply_controls(run, OQT_POST, err)) != OQT_OK ||
-            (st = take_steps(run, some, err)) != OQT_OK ||
-            (st = oqt__tebd_apply_controls(run, OQT_PRE, err)) != OQT_OK) {
-            if (run->failure.code == OQT_OK)
-                oqt__fail(&run->failure, st, "step %llu was not completed",
-                          (unsigned long long)run->stats.n_steps);
-            break;
-        }
-        done += some;
+        st = advance(run, some, before, &rec, err);
     }
     gather_stats(run);
     if (run->failure.code == OQT_OK)
         run->stats.trace_drift = fabs(oqt__mps_trace(&run->mps) - run->trace0);
     oqt__blas_leave(&guard);
+    return st;
+}
+
+oqt_status oqt_tebd_step(oqt_tebd *run, uint64_t n, oqt_error *err)
+{
+    if (!run)
+        return oqt__fail(err, OQT_EINVAL, "run is missing");
+    return steps(run, n, NULL, err);
+}
+
+oqt_status oqt_tebd_record(const oqt_tebd_records *out, oqt_tebd *run, uint64_t n, oqt_error *err)
+{
+    oqt__records records = {0};
+    oqt_status st;
+
+    if (!out || !run)
+        return oqt__fail(err, OQT_EINVAL, "run or places for records are missing");
+    if ((st = oqt__records_init(&records, run, out, err)) == OQT_OK)
+        st = steps(run, n, &records, err);
+    oqt__records_release(&records);
     return st;
 }

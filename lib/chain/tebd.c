@@ -38,6 +38,7 @@ void oqt_tebd_destroy(oqt_tebd *run)
     oqt__free(run->work);
     oqt__free(run->ready);
     oqt__free(run->plan);
+    oqt__free(run->task);
     oqt__free(run->widest);
     pthread_mutex_destroy(&run->failure_lock);
     oqt__free(run);
@@ -206,66 +207,6 @@ oqt_status oqt_tebd_create_from(oqt_tebd **out, const oqt_chain *chain, const oq
                                 oqt_error *err)
 {
     return create(out, chain, NULL, initial, n_pt, pts, opt, err);
-}
-
-/* ---- results ---- */
-
-oqt_status oqt_tebd_density(oqt_complex *rho, const oqt_tebd *run, size_t n, const size_t *sites,
-                            oqt_error *err)
-{
-    oqt__blas_guard guard = {false};
-    size_t kept = 1;
-    double *x = NULL;
-    oqt_status st;
-
-    if (!rho || !run || !sites || n == 0)
-        return oqt__fail(err, OQT_EINVAL, "run, sites or place for the density matrix is missing");
-    for (size_t i = 0; i < n; i++) {
-        if (sites[i] >= run->mps.n || (i > 0 && sites[i] <= sites[i - 1]))
-            return oqt__fail(err, OQT_EINVAL, "sites must ascend and be below %zu, got %zu", run->mps.n,
-                             sites[i]);
-        if (!oqt__mul_size(&kept, kept, run->mps.site[sites[i]].p))
-            return oqt__fail(err, OQT_ERANGE, "density matrix of %zu sites is too large", n);
-    }
-    x = oqt__doubles(kept);
-    if (!x)
-        return oqt__no_memory(err, "a reduced density matrix");
-    oqt__blas_enter(&guard);
-    st = oqt__mps_reduced(x, &run->mps, n, sites, err);
-    oqt__blas_leave(&guard);
-    if (st == OQT_OK)
-        st = oqt__product_to_matrix(rho, x, run->chain->dim, n, sites, err);
-    oqt__free(x);
-    return st;
-}
-
-oqt_status oqt_tebd_densities(oqt_complex *rho, const oqt_tebd *run, oqt_error *err)
-{
-    oqt__blas_guard guard = {false};
-    oqt_status st = OQT_OK;
-    size_t largest = 1;
-    double *x;
-
-    if (!rho || !run)
-        return oqt__fail(err, OQT_EINVAL, "run or place for the density matrices is missing");
-    for (size_t i = 0; i < run->mps.n; i++)
-        largest = run->mps.site[i].p > largest ? run->mps.site[i].p : largest;
-    x = oqt__doubles(largest);
-    if (!x)
-        return oqt__no_memory(err, "reduced density matrices");
-    oqt__blas_enter(&guard);
-    for (size_t i = 0, at = 0; st == OQT_OK && i < run->mps.n; at += run->mps.site[i++].p)
-        if ((st = oqt__mps_reduced(x, &run->mps, 1, &i, err)) == OQT_OK)
-            oqt__herm_to_matrix(rho + at, x, NULL, run->chain->dim[i]);
-    oqt__blas_leave(&guard);
-    oqt__free(x);
-    return st;
-}
-
-void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run)
-{
-    for (size_t i = 0; i + 1 < run->mps.n; i++)
-        bonds[i] = run->mps.site[i].r;
 }
 
 void oqt_tebd_get_stats(oqt_tebd_stats *out, const oqt_tebd *run)

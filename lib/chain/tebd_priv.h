@@ -21,6 +21,28 @@ typedef struct {
     double *own;        /* the same, where it is not that of one before  */
 } oqt__operation;
 
+/* An operation of a step, or a record of a site or of a set of sites. It waits for the last ones on its
+ * sites. */
+typedef struct {
+    const oqt__operation *op; /* NULL: a record                               */
+    const double *gate;
+    uint64_t step;      /* of the operation; of a record its row                     */
+    size_t first, last; /* sites                                                     */
+    size_t set;         /* of a record; SIZE_MAX: of a site                          */
+    size_t index;       /* in the order in which they are equal to one after the other */
+    double cost;        /* expected, in floating-point operations                    */
+    double rank;        /* the same of all that wait for each other, from this one on */
+    double taken;       /* seconds, when it is done                                  */
+} oqt__task;
+
+/* Where records go. */
+typedef struct {
+    const oqt_tebd_records *to;
+    size_t *site_at;      /* n + 1: where the state of a site begins in a row */
+    size_t *set_at;       /* n_sets + 1: the same of sets in rows of theirs   */
+    const size_t **sites; /* n_sets: the sites of each set                    */
+} oqt__records;
+
 /* The process tensors of a site. */
 typedef struct {
     oqt__stepper stepper;
@@ -54,8 +76,11 @@ struct oqt_tebd {
     oqt__trunc_record *record; /* of each bond, at its left site */
     double *work;              /* of each site: seconds of tasks */
     double *plan;              /* of each site: scratch of the cost model */
-    double *ready;             /* of each site: length of the longest chain of tasks that ends there */
-    size_t *widest;            /* of each site */
+    size_t n_tasks,
+        task_room; /* those of the last steps that were taken at once, in the order of their ranks */
+    oqt__task *task;
+    double *ready;  /* of each site: length of the longest chain of tasks that ends there */
+    size_t *widest; /* of each site */
     oqt_progress progress;
     pthread_mutex_t failure_lock;
     oqt_error failure; /* of a task; the run is over */
@@ -103,5 +128,38 @@ oqt_status oqt__tebd_make_gates(oqt_tebd *run, oqt_error *err);
 
 /** The gates of n steps from the present one on that depend on time. Callbacks are called here only. */
 oqt_status oqt__tebd_make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *err);
+
+/* ---- records: records.c ---- */
+
+/** Zero it first; release in any case. What is to be recorded is checked and borrowed. */
+oqt_status oqt__records_init(oqt__records *r, const oqt_tebd *run, const oqt_tebd_records *to,
+                             oqt_error *err);
+void oqt__records_release(oqt__records *r);
+
+/** Record what there is of a site, or a set of sites, in a row. They touch these sites only. */
+oqt_status oqt__record_site(const oqt__records *r, const oqt_tebd *run, size_t i, uint64_t row,
+                            oqt_error *err);
+oqt_status oqt__record_set(const oqt__records *r, const oqt_tebd *run, size_t k, uint64_t row,
+                           oqt_error *err);
+
+/* ---- tasks: graph.c, tasks.c ---- */
+
+/** Make room for the tasks of so many steps, records included. */
+oqt_status oqt__graph_reserve(oqt_tebd *run, const oqt__records *r, oqt_error *err);
+
+/** Add the tasks of a step; gate: its next one that depends on time. */
+void oqt__graph_add_step(oqt_tebd *run, uint64_t step, double *const **gate);
+
+/** Add those of the records in a row. */
+void oqt__graph_add_records(oqt_tebd *run, const oqt__records *r, uint64_t row);
+
+/** What is expected of tasks. */
+typedef struct {
+    double work, span; /* floating-point operations          */
+    double widest;     /* side of the largest matrix of a gate */
+} oqt__outlook;
+
+/** Rank the tasks from `begin` on, and put those that others wait for the longest first. */
+oqt__outlook oqt__graph_rank(oqt_tebd *run, size_t begin);
 
 #endif

@@ -1,4 +1,4 @@
-/* chain_compute.c - the run of a chain, step by step, into a table. */
+/* chain_compute.c - the run of a chain, some steps at a time, into a table. */
 #include "chain_checkpoint.h"
 #include "compute.h"
 
@@ -98,87 +98,112 @@ static int add_columns(struct table *table, const struct input *in)
     return done ? CLI_OK : fail_memory();
 }
 
-/* The value of one observable; `rho` holds the states of the sites. */
-static oqt_status measure(oqt_complex *out, const struct observable *o, const struct input *in,
-                          const oqt_tebd *run, const oqt_complex *rho, oqt_error *err)
-{
-    oqt_complex *joint;
-    oqt_status st;
-
-    if (o->n_sites == 1) {
-        for (size_t i = 0; i < o->site[0]; i++)
-            rho += in->chain.d[i] * in->chain.d[i];
-        *out = matrix_expectation(&o->op, rho);
-        return OQT_OK;
-    }
-    joint = malloc(o->op.d * o->op.d * sizeof *joint);
-    if (!joint) {
-        *err = (oqt_error){OQT_ENOMEM, "out of memory"};
-        return OQT_ENOMEM;
-    }
-    if ((st = oqt_tebd_density(joint, run, 2, o->site, err)) == OQT_OK)
-        *out = matrix_expectation(&o->op, joint);
-    free(joint);
-    return st;
-}
-
-/* Places for what is measured in one step. */
+/* What is measured in some steps, a row for each; the rows of a step after the other. */
 struct measured {
-    oqt_complex *rho; /* states of all sites */
-    size_t *bond;
-    double *entropy;
+    oqt_tebd_records records;
+    size_t size, set_size; /* of the states in a row                     */
+    size_t *sizes, *sites; /* of the pairs of sites that observables ask for */
+    double *entropy;       /* of the last row                           */
 };
 
-static int measured_create(struct measured *out, const struct chain_input *chain)
-{
-    size_t size = 0;
+enum { STEPS_AT_ONCE = 16 };
 
+/* Entropies are not recorded by the library. */
+static size_t steps_at_once(const struct chain_input *chain)
+{
+    return chain->entropies ? 1 : STEPS_AT_ONCE;
+}
+
+static void list_pairs(struct measured *out, const struct input *in)
+{
+    oqt_tebd_records *r = &out->records;
+
+    for (size_t i = 0; i < in->n_observables; i++) {
+        const struct observable *o = &in->observable[i];
+
+        if (o->n_sites != 2)
+            continue;
+        out->sizes[r->n_sets] = 2;
+        out->sites[2 * r->n_sets] = o->site[0];
+        out->sites[2 * r->n_sets++ + 1] = o->site[1];
+        out->set_size += o->op.d * o->op.d;
+    }
+    r->set_size = out->sizes;
+    r->set_sites = out->sites;
+}
+
+static int measured_create(struct measured *out, const struct input *in)
+{
+    const struct chain_input *chain = &in->chain;
+    size_t rows = steps_at_once(chain) + 1;
+    oqt_tebd_records *r = &out->records;
+
+    *r = (oqt_tebd_records)OQT_TEBD_RECORDS_INIT;
     for (size_t i = 0; i < chain->n; i++)
-        size += chain->d[i] * chain->d[i];
-    out->rho = malloc(size * sizeof *out->rho);
-    out->bond = malloc(chain->n * sizeof *out->bond);
+        out->size += chain->d[i] * chain->d[i];
+    out->sizes = malloc((in->n_observables + 1) * sizeof *out->sizes);
+    out->sites = malloc((2 * in->n_observables + 1) * sizeof *out->sites);
+    if (!out->sizes || !out->sites)
+        return fail_memory();
+    list_pairs(out, in);
+    r->densities = malloc(rows * out->size * sizeof *r->densities);
+    r->set_densities = malloc((rows * out->set_size + 1) * sizeof *r->set_densities);
+    r->bonds = malloc(rows * (chain->n - 1) * sizeof *r->bonds);
     out->entropy = malloc(chain->n * sizeof *out->entropy);
-    return out->rho && out->bond && out->entropy ? CLI_OK : fail_memory();
+    return r->densities && r->set_densities && r->bonds && out->entropy ? CLI_OK : fail_memory();
 }
 
 static void measured_release(struct measured *measured)
 {
-    free(measured->rho);
-    free(measured->bond);
+    free(measured->sizes);
+    free(measured->sites);
+    free(measured->records.densities);
+    free(measured->records.set_densities);
+    free(measured->records.bonds);
     free(measured->entropy);
 }
 
-static oqt_status fill_row(struct table *table, const struct input *in, size_t row, const oqt_tebd *run,
-                           struct measured *m, oqt_error *err)
+/* The value of one observable; rho holds the states of all sites, *set is the next one of a pair. */
+static oqt_complex measure(const oqt_complex **set, const struct observable *o, const struct input *in,
+                           const oqt_complex *rho)
 {
-    const oqt_complex *rho = m->rho;
+    oqt_complex value;
+
+    if (o->n_sites == 2) {
+        value = matrix_expectation(&o->op, *set);
+        *set += o->op.d * o->op.d;
+        return value;
+    }
+    for (size_t i = 0; i < o->site[0]; i++)
+        rho += in->chain.d[i] * in->chain.d[i];
+    return matrix_expectation(&o->op, rho);
+}
+
+/* A row of the table from row k of what was measured. */
+static void fill_row(struct table *table, const struct input *in, size_t row, const struct measured *m,
+                     size_t k)
+{
+    const oqt_complex *rho = m->records.densities + k * m->size;
+    const oqt_complex *set = m->records.set_densities + k * m->set_size;
+    const size_t *bonds = m->records.bonds + k * (in->chain.n - 1);
     struct column *column = table->column;
-    oqt_status st = oqt_tebd_densities(m->rho, run, err);
 
     (column++)->value[row] = in->start + (double)row * in->step;
-    for (size_t i = 0; i < in->n_observables && st == OQT_OK; i++) {
-        const struct observable *o = &in->observable[i];
-        oqt_complex value = {0.0, 0.0};
+    for (size_t i = 0; i < in->n_observables; i++) {
+        oqt_complex value = measure(&set, &in->observable[i], in, rho);
 
-        st = measure(&value, o, in, run, rho, err);
         (column++)->value[row] = value.re;
-        if (!o->hermitian)
+        if (!in->observable[i].hermitian)
             (column++)->value[row] = value.im;
     }
-    if (st == OQT_OK && in->chain.entropies)
-        st = oqt_tebd_entropies(m->entropy, NULL, run, err);
-    if (st != OQT_OK)
-        return st;
-    oqt_tebd_bonds(m->bond, run);
     for (size_t i = 0; in->chain.bonds && i + 1 < in->chain.n; i++)
-        (column++)->value[row] = (double)m->bond[i];
+        (column++)->value[row] = (double)bonds[i];
     for (size_t i = 0; in->chain.entropies && i + 1 < in->chain.n; i++)
         (column++)->value[row] = m->entropy[i];
     for (; column < table->column + table->n_columns; rho++) { /* the states, if they are wanted */
         (column++)->value[row] = rho->re;
         (column++)->value[row] = rho->im;
     }
-    return OQT_OK;
 }
 
 static bool row_is_finite(const struct table *table, size_t row)
@@ -205,27 +230,48 @@ static int stop(const struct input *in, const oqt_tebd *run, const struct table 
                 in->chain.checkpoint);
 }
 
+/* Take some steps and fill their rows, from *row on; the run stands at the row before, or at none at all. */
+static int take_some(struct table *table, size_t *row, const struct input *in, oqt_tebd *run,
+                     struct measured *measured, struct progress *progress)
+{
+    size_t here = *row > 0 ? *row - 1 : 0, n = in->n_steps - here, most = steps_at_once(&in->chain);
+    oqt_tebd_stats stats;
+    oqt_error err = {OQT_OK, ""};
+    oqt_status st;
+
+    if (n > most)
+        n = most;
+    if (*row == 0 && in->chain.entropies) /* one row at a time */
+        n = 0;
+    progress->base = (double)here / (double)in->n_steps;
+    progress->span = (double)n / (double)in->n_steps;
+    st = oqt_tebd_record(&measured->records, run, n, &err);
+    if (st != OQT_OK && st != OQT_ECANCELED)
+        return compute_fail("chain", &err, progress);
+    oqt_tebd_get_stats(&stats, run);
+    if (in->chain.entropies && *row <= stats.n_steps &&
+        oqt_tebd_entropies(measured->entropy, NULL, run, &err) != OQT_OK)
+        return compute_fail("chain", &err, progress);
+    for (; *row <= stats.n_steps; ++*row) {
+        fill_row(table, in, *row, measured, *row - here);
+        if (!row_is_finite(table, *row)) {
+            progress_clear(progress);
+            return fail(CLI_FAILED, "chain: the state is not finite after step %zu", *row);
+        }
+    }
+    return st == OQT_OK ? CLI_OK : stop(in, run, table, *row, &err, progress);
+}
+
 static int take_steps(struct table *table, const struct input *in, oqt_tebd *run, struct progress *progress)
 {
     struct measured measured = {0};
-    oqt_error err;
     size_t row = 0;
-    int code = measured_create(&measured, &in->chain);
+    int code = measured_create(&measured, in);
 
     if (code == CLI_OK && in->chain.resume)
         code = checkpoint_read(&row, in, run, table);
-    for (; code == CLI_OK && row <= in->n_steps; row++) {
-        progress->base = (double)(row > 0 ? row - 1 : 0) / (double)in->n_steps;
-        progress->span = 1.0 / (double)in->n_steps;
-        err = (oqt_error){OQT_ECANCELED, ""};
-        if (interrupted() || (row > 0 && oqt_tebd_step(run, 1, &err) != OQT_OK) ||
-            fill_row(table, in, row, run, &measured, &err) != OQT_OK) {
-            code = stop(in, run, table, row, &err, progress);
-        } else if (!row_is_finite(table, row)) {
-            progress_clear(progress);
-            code = fail(CLI_FAILED, "chain: the state is not finite after step %zu", row);
-        }
-    }
+    while (code == CLI_OK && row <= in->n_steps)
+        code = take_some(table, &row, in, run, &measured, progress);
     measured_release(&measured);
     return code;
 }
