@@ -1,13 +1,16 @@
 /* bench_chain.c - error, time and arithmetic of PT-TEBD on XYZ chains, closed or with a bath on site 0.
  *
- *   bench_chain [-n SITES] [-s STEPS] [-b] [-r TOLERANCE] [-t THREADS] [-x V0,V1,..] TOLERANCE...
+ *   bench_chain [-n SITES] [-s STEPS] [-a] [-b] [-r TOLERANCE] [-m BOND] [-t THREADS] [-w r|s|n] [-x
+ * V0,V1,..] TOLERANCE...
  *
- * S_z on every site, couplings (1.3, 0.7, 1.2) S_a S_a, dt 0.2, order 2, site 0 up and all others down; -b:
- * an ohmic bath (alpha 0.32, wc 4, T 1.6) on S_y of site 0. One row for each tolerance: the largest error of
- * an element of a site's density matrix over all steps against a run with the tolerance of -r (its process
- * tensor included), wall and CPU seconds, the largest bond, the speed beside that of dgemm on one core, and
- * work over span, the number of threads that could be busy. -x: the error of other final values of rho_00,
- * those of peers/peer_tebd.py. The bath's process tensor is made before and not timed. */
+ * S_z on every site, couplings (1.3, 0.7, 1.2) S_a S_a, dt 0.2, order 2, site 0 up and all others down (-a:
+ * every other one up); -b: an ohmic bath (alpha 0.32, wc 4, T 1.6) on S_y of site 0. One row for each
+ * tolerance: the largest error of an element of a site's density matrix over all steps against a run with the
+ * tolerance of -r (its process tensor included), wall and CPU seconds, the largest bond, the speed beside
+ * that of dgemm on one core, work over span, the number of threads that could be busy, and how much faster
+ * than one 2, 4, 16 and 64 threads would take the last steps. -m: limit of the bonds. -w: states are recorded
+ * by tasks (r), or between single steps (s), or at the end only (n). -x: the error of other final values of
+ * rho_00, those of peers/peer_tebd.py. The bath's process tensor is made before and not timed. */
 #include "bench.h"
 #include "config.h"
 
@@ -19,12 +22,14 @@
 
 const char bench_name[] = "bench_chain";
 
-enum { MAX_SITES = 64, MAX_STEPS = 200 };
+enum { MAX_SITES = 64, MAX_STEPS = 200, N_FORECASTS = 4 };
 
 struct setup {
     size_t n;
     uint64_t steps;
-    int bath, threads;
+    int bath, threads, alternating;
+    size_t max_bond;
+    char way; /* of recording */
 };
 
 /* ---- the problem ---- */
@@ -93,9 +98,30 @@ struct outcome {
     double wall, cpu;
     size_t pt_bond;
     oqt_tebd_stats stats;
+    double speedup[N_FORECASTS];
 };
 
-/* All one-site states of all steps into rho, steps x n x 4. */
+static void take_steps(oqt_complex *rho, oqt_tebd *tebd, const struct setup *c)
+{
+    oqt_tebd_records records = OQT_TEBD_RECORDS_INIT;
+    oqt_error err = {0};
+
+    records.densities = rho;
+    if (c->way == 'r') {
+        check(oqt_tebd_record(&records, tebd, c->steps, &err), &err);
+        return;
+    }
+    for (uint64_t s = 0; s < c->steps && c->way == 's'; s++) {
+        check(oqt_tebd_step(tebd, 1, &err), &err);
+        check(oqt_tebd_densities(rho + 4 * c->n * (s + 1), tebd, &err), &err);
+    }
+    if (c->way == 'n') {
+        check(oqt_tebd_step(tebd, c->steps, &err), &err);
+        check(oqt_tebd_densities(rho + 4 * c->n * c->steps, tebd, &err), &err);
+    }
+}
+
+/* One-site states into rho, (steps + 1) x n x 4. */
 static struct outcome run(oqt_complex *rho, const struct setup *c, double tolerance)
 {
     size_t n_pt[MAX_SITES] = {0};
@@ -109,7 +135,7 @@ static struct outcome run(oqt_complex *rho, const struct setup *c, double tolera
     oqt_error err = {0};
 
     for (size_t i = 0; i < c->n; i++)
-        initial[4 * i + (i == 0 ? 0 : 3)].re = 1.0;
+        initial[4 * i + (i == 0 || (c->alternating && i % 2 == 0) ? 0 : 3)].re = 1.0;
     if (pt) {
         oqt_pt_info info;
 
@@ -119,17 +145,17 @@ static struct outcome run(oqt_complex *rho, const struct setup *c, double tolera
     }
     opt.dt = 0.2;
     opt.tolerance = tolerance;
+    opt.max_bond = c->max_bond;
     opt.n_threads = c->threads;
     out.wall = clock_of(CLOCK_MONOTONIC);
     out.cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     check(oqt_tebd_create(&tebd, chain, initial, n_pt, pts, &opt, &err), &err);
-    for (uint64_t s = 0; s < c->steps; s++) {
-        check(oqt_tebd_step(tebd, 1, &err), &err);
-        check(oqt_tebd_densities(rho + 4 * c->n * s, tebd, &err), &err);
-    }
+    take_steps(rho, tebd, c);
     out.wall = clock_of(CLOCK_MONOTONIC) - out.wall;
     out.cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - out.cpu;
     oqt_tebd_get_stats(&out.stats, tebd);
+    check(oqt_tebd_forecast(out.speedup, tebd, N_FORECASTS, (const int[N_FORECASTS]){2, 4, 16, 64}, &err),
+          &err);
     oqt_tebd_destroy(tebd);
     oqt_pt_destroy(pt);
     oqt_chain_destroy(chain);
@@ -147,9 +173,12 @@ static double error_of(const oqt_complex *a, const oqt_complex *b, size_t n)
 
 static void print_row(double tolerance, double error, const struct outcome *o, double peak)
 {
-    printf("%9.0e %9.1e %8.3f %8.3f %5zu %5zu %7.1f %5.2f %6.1f\n", tolerance, error, o->wall, o->cpu,
+    printf("%9.0e %9.1e %8.3f %8.3f %5zu %5zu %7.1f %5.2f %6.1f    ", tolerance, error, o->wall, o->cpu,
            o->stats.bond_dimension, o->pt_bond, 1e-9 * o->stats.flops / o->cpu,
            o->stats.flops / o->cpu / peak, o->stats.work / o->stats.span);
+    for (int i = 0; i < N_FORECASTS; i++)
+        printf(" %5.2f", o->speedup[i]);
+    printf("\n");
     fflush(stdout);
 }
 
@@ -170,12 +199,12 @@ static void print_peer(char *values, const oqt_complex *final, size_t n)
 
 int main(int argc, char **argv)
 {
-    struct setup c = {5, 20, 0, 1};
+    struct setup c = {.n = 5, .steps = 20, .threads = 1, .way = 'r'};
     double tolerance = 1e-7, peak = dgemm_speed(1024);
     char *values = NULL;
     int option;
 
-    while ((option = getopt(argc, argv, "n:s:br:t:x:")) != -1)
+    while ((option = getopt(argc, argv, "n:s:abr:m:t:w:x:")) != -1)
         switch (option) {
         case 'n':
             c.n = (size_t)atoi(optarg);
@@ -183,11 +212,20 @@ int main(int argc, char **argv)
         case 's':
             c.steps = (uint64_t)atoi(optarg);
             break;
+        case 'a':
+            c.alternating = 1;
+            break;
         case 'b':
             c.bath = 1;
             break;
         case 'r':
             tolerance = atof(optarg);
+            break;
+        case 'm':
+            c.max_bond = (size_t)atoi(optarg);
+            break;
+        case 'w':
+            c.way = optarg[0];
             break;
         case 't':
             c.threads = atoi(optarg);
@@ -200,7 +238,7 @@ int main(int argc, char **argv)
         }
     if (c.n < 2 || c.n > MAX_SITES || c.steps < 1 || c.steps > MAX_STEPS)
         fail("2 to 64 sites, 1 to 200 steps");
-    size_t len = 4 * c.n * c.steps;
+    size_t len = 4 * c.n * (c.steps + 1);
     oqt_complex *reference = calloc(len, sizeof *reference), *rho = calloc(len, sizeof *rho);
 
     if (!reference || !rho)
@@ -209,14 +247,15 @@ int main(int argc, char **argv)
 
     printf("# %zu sites, %llu steps, %s, dgemm %.1f Gflop/s\n", c.n, (unsigned long long)c.steps,
            c.bath ? "bath on site 0" : "closed", 1e-9 * peak);
-    printf("# tolerance error wall cpu bond pt_bond Gflop/s share work/span\n");
+    printf(
+        "# tolerance error wall cpu bond pt_bond Gflop/s share work/span times faster with 2, 4, 16, 64\n");
     print_row(tolerance, 0.0, &o, peak);
     for (int i = optind; i < argc; i++) {
         o = run(rho, &c, atof(argv[i]));
         print_row(atof(argv[i]), error_of(rho, reference, len), &o, peak);
     }
     if (values)
-        print_peer(values, reference + 4 * c.n * (c.steps - 1), c.n);
+        print_peer(values, reference + 4 * c.n * c.steps, c.n);
     free(reference);
     free(rho);
     return 0;

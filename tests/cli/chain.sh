@@ -357,12 +357,15 @@ for key in run.bond_dimension run.discarded_weight run.trace_drift; do expect_ou
 check "the report is not JSON" "$check_json" <"$scratch/report.json"
 cp "$scratch/report.json" "$scratch/out"
 for key in task chain phases process_tensors run steps bond_dimension discarded_weight bond_limit_hit trace_drift \
-  work_seconds span_seconds parallelism threads peak_memory_bytes warnings; do
+  work_seconds span_seconds parallelism threads predicted_speedup 2 4 8 16 32 64 128 peak_memory_bytes warnings; do
   expect_out "\"$key\": "
 done
 check "not as parallel as work by span" awk -F ': ' '
   /work_seconds/ { work = $2 + 0 } /span_seconds/ { span = $2 + 0 } /parallelism/ { ratio = $2 + 0 }
   END { exit !(span > 0 && work >= span && ratio < 1.001 * work / span && ratio > 0.999 * work / span) }' "$scratch/report.json"
+check "a speedup is below one or above the number of threads" awk -F '[":, ]+' '
+  /predicted_speedup/ { inside = 1; next } /}/ { inside = 0 }
+  inside { n++; if ($3 < 0.9999 || $3 > $2 * 1.0001) bad = 1 } END { exit !(n == 7 && !bad) }' "$scratch/report.json"
 run run "$examples/chain-baths.yaml" --threads 3
 rows "$scratch/three"
 check "other numbers with three threads" cmp -s "$scratch/one" "$scratch/three"

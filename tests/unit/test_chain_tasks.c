@@ -1,4 +1,4 @@
-/* test_chain_tasks.c - what is recorded while a chain goes on, and the order of its tasks. */
+/* test_chain_tasks.c - what is recorded while a chain goes on, the order of its tasks, forecasts. */
 #include "chain/tebd_priv.h"
 #include "chains.h"
 
@@ -417,6 +417,98 @@ START_TEST(tasks_are_in_the_order_of_their_ranks)
 }
 END_TEST
 
+/* ---- forecasts ---- */
+
+/* Three gates in each of four layers, all of one length. */
+START_TEST(equal_gates_are_shared_evenly)
+{
+    static const int threads[4] = {1, 2, 3, 64};
+    oqt_chain *chain = random_chain(17);
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    oqt_complex initial[4 * N] = {{0.0, 0.0}};
+    oqt_tebd *run = NULL;
+    double speedup[4];
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < N; i++)
+        initial[4 * i].re = 1.0;
+    opt.dt = 0.2;
+    opt.order = 1;
+    ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+    ASSERT_OK(oqt_tebd_forecast(speedup, run, 4, threads, &err), err);
+    for (int i = 0; i < 4; i++)
+        ck_assert_double_eq(speedup[i], 1.0);
+    ASSERT_OK(oqt_tebd_step(run, 1, &err), err);
+    ck_assert_uint_eq(run->n_tasks, 12);
+    for (size_t k = 0; k < run->n_tasks; k++) {
+        ck_assert_double_gt(run->task[k].taken, 0.0);
+        run->task[k].taken = 0.25;
+    }
+    ASSERT_OK(oqt_tebd_forecast(speedup, run, 4, threads, &err), err);
+    for (int i = 0; i < 4; i++)
+        ck_assert_double_eq(speedup[i], fmin(threads[i], 3.0));
+    oqt_tebd_destroy(run);
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
+/* Seconds on the longest way from a task to the end, those behind it being known. */
+static double seconds_from(const oqt__task *task, size_t n, size_t k, const double *from)
+{
+    double behind = 0.0;
+
+    for (size_t i = k + 1; i < n; i++)
+        if (share_a_site(task + k, task + i))
+            behind = fmax(behind, from[i]);
+    return behind + task[k].taken;
+}
+
+/* Tasks of any length: as long as the longest way with threads for all; work / p + (1 - 1 / p) span at most
+ * with p of them (R. L. Graham, SIAM J. Appl. Math. 17, 416 (1969)), which no order of tasks can break. */
+START_TEST(forecasts_keep_the_bounds_of_lists)
+{
+    static const int threads[6] = {1, 2, 3, 4, 8, 1000};
+    oqt_chain *chain = random_chain(17);
+    oqt_pt *pt = imported_tensor();
+    oqt_tebd *run = start(chain, pt, NULL, 1);
+    struct table *got = calloc(1, sizeof *got);
+    oqt_tebd_records r = records_of(got, 0);
+    double *from, work = 0.0, span = 0.0, speedup[6] = {-1.0};
+    oqt_error err = {0};
+    uint64_t seed = 8;
+
+    ck_assert_int_eq(oqt_tebd_forecast(speedup, run, 1, &(int){0}, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_forecast(NULL, run, 1, threads, &err), OQT_EINVAL);
+    ck_assert_double_eq(speedup[0], -1.0);
+    run->imported = false; /* which would take one step at a time */
+    ASSERT_OK(oqt_tebd_record(&r, run, 6, &err), err);
+    ck_assert_uint_eq(run->n_tasks, 6 * (run->n_ops + N + N_SETS));
+    from = calloc(run->n_tasks, sizeof *from);
+    for (size_t k = 0; k < run->n_tasks; k++) {
+        run->task[k].taken = pow(random_uniform(&seed), 4.0);
+        work += run->task[k].taken;
+    }
+    for (size_t k = run->n_tasks; k-- > 0;) {
+        from[k] = seconds_from(run->task, run->n_tasks, k, from);
+        span = fmax(span, from[k]);
+    }
+    ASSERT_OK(oqt_tebd_forecast(speedup, run, 6, threads, &err), err);
+    ck_assert_double_eq_tol(speedup[0], 1.0, 1e-12);
+    ck_assert_double_eq_tol(speedup[5], work / span, 1e-12 * work / span);
+    for (int i = 0; i < 6; i++) {
+        double p = threads[i], time = work / speedup[i];
+
+        ck_assert_double_le(time, (work / p + (1.0 - 1.0 / p) * span) * (1.0 + 1e-12));
+        ck_assert_double_ge(time, fmax(work / p, span) * (1.0 - 1e-12));
+    }
+    oqt_tebd_destroy(run);
+    oqt_pt_destroy(pt);
+    oqt_chain_destroy(chain);
+    free(from);
+    free(got);
+}
+END_TEST
+
 /* ---- failures ---- */
 
 static oqt_status record_two_steps(void *ctx)
@@ -427,6 +519,7 @@ static oqt_status record_two_steps(void *ctx)
     struct table *got = calloc(1, sizeof *got);
     oqt_tebd_records r = records_of(got, 0);
     oqt_tebd *run = NULL;
+    double speedup;
     oqt_status st;
 
     for (size_t i = 0; i < N; i++)
@@ -435,6 +528,8 @@ static oqt_status record_two_steps(void *ctx)
     opt.n_threads = 1;
     if ((st = oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, NULL)) == OQT_OK)
         st = oqt_tebd_record(&r, run, 1, NULL);
+    if (st == OQT_OK)
+        st = oqt_tebd_forecast(&speedup, run, 1, &(int){2}, NULL);
     oqt_tebd_destroy(run);
     free(got);
     return st;
@@ -459,6 +554,8 @@ int main(void)
     tcase_add_test(tc, canceled_records_hold_what_was_done);
     tcase_add_test(tc, bad_records_are_refused);
     tcase_add_test(tc, tasks_are_in_the_order_of_their_ranks);
+    tcase_add_test(tc, equal_gates_are_shared_evenly);
+    tcase_add_test(tc, forecasts_keep_the_bounds_of_lists);
     tcase_add_test(tc, every_allocation_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

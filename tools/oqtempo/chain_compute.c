@@ -295,6 +295,18 @@ static void check_traces(struct facts *warnings, const struct chain_input *chain
     }
 }
 
+/* What more threads could do. A report can do without it. */
+static void forecast(double *speedup, const oqt_tebd *run)
+{
+    int threads[N_FORECASTS];
+
+    for (int i = 0; i < N_FORECASTS; i++) {
+        threads[i] = 2 << i;
+        speedup[i] = NAN;
+    }
+    (void)oqt_tebd_forecast(speedup, run, N_FORECASTS, threads, NULL);
+}
+
 int run_chain(struct result *out, const struct input *in, int n_threads, struct progress *progress)
 {
     oqt_tebd *run = NULL;
@@ -311,6 +323,7 @@ int run_chain(struct result *out, const struct input *in, int n_threads, struct 
     phase_stop(&out->dynamics);
     if (code == CLI_OK) {
         oqt_tebd_get_stats(&out->chain, run);
+        forecast(out->speedup, run);
         out->has_chain = true;
         if (out->chain.bond_limit_hit)
             facts_add(&out->warnings, "warning", "the run was cut at method.max_bond, above its tolerance");

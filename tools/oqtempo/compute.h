@@ -6,6 +6,8 @@
 #include "progress.h"
 #include "table.h"
 
+enum { N_FORECASTS = 7 };
+
 struct result {
     size_t n_tensors; /* one for each bath */
     const oqt_pt **tensor;
@@ -18,6 +20,7 @@ struct result {
     oqt_steady_stats steady;
     bool has_chain; /* the chain was run */
     oqt_tebd_stats chain;
+    double speedup[N_FORECASTS]; /* of 2, 4, 8 .. threads */
     struct table table;
     struct phase process_tensor, dynamics;
     struct facts warnings;

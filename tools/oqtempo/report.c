@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -148,8 +149,10 @@ static void write_steady(struct json *json, const oqt_steady_stats *stats)
     json_end_object(json);
 }
 
-static void write_chain(struct json *json, const oqt_tebd_stats *stats, int n_threads)
+static void write_chain(struct json *json, const struct result *result, int n_threads)
 {
+    const oqt_tebd_stats *stats = &result->chain;
+
     json_begin_object(json, "run");
     json_integer(json, "steps", stats->n_steps);
     json_integer(json, "bond_dimension", stats->bond_dimension);
@@ -161,6 +164,14 @@ static void write_chain(struct json *json, const oqt_tebd_stats *stats, int n_th
     json_number(json, "span_seconds", stats->span);
     json_number(json, "parallelism", stats->work / stats->span);
     json_integer(json, "threads", (uint64_t)n_threads);
+    json_begin_object(json, "predicted_speedup");
+    for (int i = 0; i < N_FORECASTS; i++) {
+        char threads[16];
+
+        snprintf(threads, sizeof threads, "%d", 2 << i);
+        json_number(json, threads, result->speedup[i]);
+    }
+    json_end_object(json);
     json_end_object(json);
 }
 
@@ -202,7 +213,7 @@ void report_run(struct text *out, const struct input *in, const struct result *r
     if (result->has_steady)
         write_steady(&json, &result->steady);
     if (result->has_chain)
-        write_chain(&json, &result->chain, n_threads);
+        write_chain(&json, result, n_threads);
     json_integer(&json, "peak_memory_bytes", peak_memory());
     json_begin_array(&json, "warnings");
     for (size_t i = 0; i < result->warnings.n; i++)
