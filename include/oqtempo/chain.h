@@ -62,7 +62,9 @@ typedef struct {
     double tolerance;  /* a truncation drops singular values whose 2-norm is at most this times the largest */
     size_t max_bond;   /* limit of the bonds between sites, at least 3; 0: none                             */
     int n_threads;     /* 0: OpenMP's default                                                               */
-    double start_time; /* when step 0 begins */
+    double start_time; /* of step 0, even if the run begins with a later one */
+    uint64_t start_step; /* the first step. Its process tensors, controls and time are the same as in a run
+                            from step 0; controls before its record act on the initial state */
     const oqt_control *const *site_controls; /* of each site, of its dimension; NULL: none, or none there  */
     const oqt_control *const *bond_controls; /* of each bond (n - 1), of the joint dimension of its sites. At
                                                 one place those of sites act first, from left to right     */
@@ -71,7 +73,7 @@ typedef struct {
 } oqt_tebd_options;
 #define OQT_TEBD_OPTIONS_INIT                                                                                \
     {                                                                                                        \
-        sizeof(oqt_tebd_options), 0.0, 2, 1e-6, 0, 0, 0.0, NULL, NULL, OQT_PARALLEL_AUTO,                    \
+        sizeof(oqt_tebd_options), 0.0, 2, 1e-6, 0, 0, 0.0, 0, NULL, NULL, OQT_PARALLEL_AUTO,                 \
         {                                                                                                    \
             NULL, NULL                                                                                       \
         }                                                                                                    \
@@ -79,7 +81,7 @@ typedef struct {
 
 /** Figures of a run so far. */
 typedef struct {
-    uint64_t n_steps;
+    uint64_t n_steps;        /* the present step: the first one and those taken since           */
     size_t bond_dimension;   /* the largest so far                                              */
     double discarded_weight; /* sum over truncations of the dropped share of the sum of squares */
     int bond_limit_hit;      /* 1 if max_bond cut off states above the tolerance                */
@@ -90,7 +92,7 @@ typedef struct {
 } oqt_tebd_stats;
 
 /**
- * Start from a product state.
+ * Start from a product state. At a step other than 0 there must be no process tensors.
  *
  * @param[out] out      the run; destroy with oqt_tebd_destroy
  * @param[in]  chain    copied
@@ -103,11 +105,17 @@ OQT_API oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const
                                    const size_t *n_pt, const oqt_pt *const *pts, const oqt_tebd_options *opt,
                                    oqt_error *err);
 
-/** Tensor of a site: [left][p][right], p being an element of the density matrix of the site (d^2, row-major),
- * or an amplitude of a pure state (d). */
+/**
+ * Tensor of a site: [left][p][right], p being an element of the density matrix of the site (d^2, row-major),
+ * or an amplitude of a pure state (d).
+ *
+ * A density matrix may also carry the states of the process tensors of the site, [left][p][bath][right], in
+ * the gauge of these tensors: oqt_tebd_tensor gives them so.
+ */
 typedef struct {
     size_t left, right;
     const oqt_complex *data;
+    size_t bath; /* 0 or 1: none, process tensors begin in their first states, which they do at step 0 */
 } oqt_chain_tensor;
 
 /** A matrix-product state, in any gauge: the product of all tensors, the first with a left bond of 1 and the
@@ -123,7 +131,8 @@ typedef struct {
  * Start from a matrix-product state, without truncation; otherwise as oqt_tebd_create. It is not normalized.
  *
  * @param[in] initial  read only during the call
- * @return as oqt_tebd_create; OQT_EINVAL also if a density matrix is not Hermitian, OQT_ECONV if it is zero
+ * @return as oqt_tebd_create; OQT_EINVAL also if a density matrix is not Hermitian, or lacks the states of
+ * process tensors at a step other than 0; OQT_ECONV if it is zero
  *
  * Cost: O(n d^2 bond^3), with bonds twice those given, or squares of those of a pure state.
  */
@@ -291,14 +300,24 @@ OQT_API double oqt_tebd_trace(const oqt_tebd *run);
  */
 OQT_API oqt_status oqt_tebd_entropies(double *entropy, double *norm, const oqt_tebd *run, oqt_error *err);
 
+/** States of all process tensors of each site (n) at present: the product of their bonds, 1 without any. */
+OQT_API void oqt_tebd_bath_states(size_t *states, const oqt_tebd *run);
+
 /**
- * Tensor of a site of the present state, as oqt_tebd_create_from takes it: the density matrix without Schmidt
- * values between sites, process tensors traced.
+ * Tensor of a site of the present state, as oqt_tebd_create_from takes it, without Schmidt values between
+ * sites.
  *
- * @param[out] out  [left][d^2][right], the bonds being those of oqt_tebd_bonds, and 1 at the ends
+ * @param[out] out        [left][d^2][right], the bonds being those of oqt_tebd_bonds, and 1 at the ends: the
+ *                        density matrix, process tensors traced
+ * @param[in]  augmented  1: [left][d^2][bath][right], with the states of process tensors, of which the first
+ * is what tracing leaves
  * @return OQT_OK or OQT_EINVAL
+ *
+ * A run that is made of the augmented tensors of all sites, with the present step as its first, goes on as
+ * this one does, up to what truncations drop. Controls before the record of that step have acted already.
  */
-OQT_API oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, oqt_error *err);
+OQT_API oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, int augmented,
+                                   oqt_error *err);
 
 /** The bonds between sites (n - 1). */
 OQT_API void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run);

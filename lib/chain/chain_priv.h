@@ -100,8 +100,9 @@ oqt_status oqt__mps_sweep_right(double *norm, oqt__mps *mps, oqt_error *err);
  */
 oqt_status oqt__mps_canonicalize(double *norm, oqt__mps *mps, double tol, oqt_error *err);
 
-/** The state given by arrays, checked, in the form that gates keep. */
-oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_chain *chain, const oqt_chain_state *state,
+/** The state given by arrays, checked, in the form that gates keep; for a run that knows its process tensors.
+ */
+oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_tebd *run, const oqt_chain_state *state,
                                 oqt_error *err);
 
 /** Trace everything to the left and to the right of every bond, into l and r of the bonds. */

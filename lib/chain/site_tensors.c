@@ -83,10 +83,7 @@ static oqt_status find_weights(oqt__site_tensors *t, size_t largest, oqt_error *
         if (!t->weight[e])
             return oqt__no_memory(err, "weights of process tensors");
         st = oqt__pt_state_weights(t->weight[e], pt, LAM, err);
-        t->bond[e] = oqt__pt_slot(pt, 0).left;
     }
-    if (st == OQT_OK)
-        product_weights(t, t->bond);
     return st;
 }
 
@@ -120,28 +117,6 @@ void oqt__site_tensors_place(oqt__site_tensors *t, uint64_t n_steps)
 
 /* ---- creation ---- */
 
-/* The process tensors begin in their first states. */
-static oqt_status open_bonds(oqt_tebd *run, size_t i, oqt_error *err)
-{
-    oqt__chain_site *site = run->mps.site + i;
-    size_t a = oqt__stepper_bonds(&run->tensors[i].stepper, 0), lr = site->l * site->r, len;
-    double *x;
-
-    if (!oqt__mul_size(&len, site->p * lr, a))
-        len = SIZE_MAX;
-    x = oqt__doubles(len);
-    if (!x)
-        return oqt__no_memory(err, "the process tensors of a chain");
-    for (size_t p = 0; p < site->p; p++)
-        memcpy(x + p * a * lr, site->x + p * lr, lr * sizeof *x);
-    oqt__free(site->x);
-    site->x = x;
-    site->room = len;
-    site->a = a;
-    site->w = run->tensors[i].w;
-    return OQT_OK;
-}
-
 oqt_status oqt__tebd_attach(oqt_tebd *run, size_t site, size_t n_pt, const oqt_pt *const *pts, double dt,
                             oqt_error *err)
 {
@@ -170,6 +145,10 @@ oqt_status oqt__tebd_attach(oqt_tebd *run, size_t site, size_t n_pt, const oqt_p
     if ((st = oqt__stepper_init(&t->stepper, d, n_pt, pts, OQT_SPLIT_SYMMETRIC, err)) != OQT_OK ||
         (st = oqt__stepper_largest(&largest, &t->stepper, err)) != OQT_OK)
         return st;
+    for (size_t e = 0; e < n_pt; e++)
+        if (run->stats.n_steps > pts[e]->info.n_steps)
+            return oqt__fail(err, OQT_EINVAL, "process tensor %zu of site %zu covers %zu steps, not %llu", e,
+                             site, pts[e]->info.n_steps, (unsigned long long)run->stats.n_steps);
     t->any = n_pt > 0;
     t->factor = oqt__calloc(n_pt * d * d, sizeof *t->factor);
     t->factor_scratch = oqt__doubles(3 * n_tail);
@@ -179,7 +158,49 @@ oqt_status oqt__tebd_attach(oqt_tebd *run, size_t site, size_t n_pt, const oqt_p
         return OQT_OK;
     if ((st = make_turns(t, d * d, err)) != OQT_OK || (st = find_weights(t, largest, err)) != OQT_OK)
         return st;
-    return open_bonds(run, site, err);
+    oqt__site_tensors_place(t, run->stats.n_steps);
+    return OQT_OK;
+}
+
+/* The process tensors of a site begin in their first states. */
+static oqt_status open_bonds(oqt__chain_site *site, size_t a, oqt_error *err)
+{
+    size_t lr = site->l * site->r, len;
+    double *x;
+
+    if (!oqt__mul_size(&len, site->p * lr, a))
+        len = SIZE_MAX;
+    x = oqt__doubles(len);
+    if (!x)
+        return oqt__no_memory(err, "the process tensors of a chain");
+    for (size_t p = 0; p < site->p; p++)
+        memcpy(x + p * a * lr, site->x + p * lr, lr * sizeof *x);
+    oqt__free(site->x);
+    site->x = x;
+    site->room = len;
+    site->a = a;
+    return OQT_OK;
+}
+
+oqt_status oqt__tebd_open(oqt_tebd *run, oqt_error *err)
+{
+    uint64_t step = run->stats.n_steps;
+    oqt_status st = OQT_OK;
+
+    for (size_t i = 0; st == OQT_OK && i < run->mps.n; i++) {
+        oqt__chain_site *site = run->mps.site + i;
+        size_t a = oqt__tebd_states(run, i, step);
+
+        site->w = run->tensors[i].w;
+        if (site->a == a)
+            continue;
+        if (step > 0)
+            return oqt__fail(err, OQT_EINVAL,
+                             "site %zu has process tensors, whose %zu states at step %llu must be given", i,
+                             a, (unsigned long long)step);
+        st = open_bonds(site, a, err);
+    }
+    return st;
 }
 
 /* ---- steps ---- */

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "chain/chain_priv.h"
+#include "chain/tebd_priv.h"
 
 /* Singular values of this share are rounding. */
 static const double NEGLIGIBLE = 1e-13;
@@ -19,11 +19,19 @@ static const double NOT_HERMITIAN = 1e-9;
 
 /* ---- arguments ---- */
 
-static oqt_status check_tensor(const oqt_chain *chain, const oqt_chain_state *state, size_t i, oqt_error *err)
+/* States of process tensors that a tensor carries. */
+static size_t bath_of(const oqt_chain_tensor *t)
+{
+    return t->bath > 0 ? t->bath : 1;
+}
+
+static oqt_status check_tensor(const oqt_tebd *run, const oqt_chain_state *state, size_t i, oqt_error *err)
 {
     enum { BOND_LIMIT = 1 << 16, PURE_LIMIT = 1 << 12 };
+    const oqt_chain *chain = run->chain;
     const oqt_chain_tensor *t = state->site + i;
-    size_t d = chain->dim[i], legs = state->pure ? d : d * d, before = i > 0 ? t[-1].right : 1, len;
+    size_t d = chain->dim[i], legs = state->pure ? d : d * d, before = i > 0 ? t[-1].right : 1, len,
+           bath = oqt__tebd_states(run, i, run->stats.n_steps);
 
     if (!t->data || t->left == 0 || t->right == 0)
         return oqt__fail(err, OQT_EINVAL, "tensor of site %zu is missing or empty", i);
@@ -32,7 +40,12 @@ static oqt_status check_tensor(const oqt_chain *chain, const oqt_chain_state *st
                          t->left, before);
     if (i + 1 == chain->n && t->right != 1)
         return oqt__fail(err, OQT_EINVAL, "the last tensor has a right bond of %zu, expected 1", t->right);
-    if (t->right > (state->pure ? PURE_LIMIT : BOND_LIMIT) || !oqt__mul_size(&len, t->left * legs, t->right))
+    if (bath_of(t) > 1 && (state->pure || t->bath != bath))
+        return oqt__fail(err, OQT_EINVAL,
+                         "tensor of site %zu has %zu states of process tensors, expected %zu", i, t->bath,
+                         state->pure ? 1 : bath);
+    if (t->right > (state->pure ? PURE_LIMIT : BOND_LIMIT) ||
+        !oqt__mul_size(&len, t->left * legs, t->right) || !oqt__mul_size(&len, len, bath_of(t)))
         return oqt__fail(err, OQT_ERANGE, "tensor of site %zu is too large", i);
     for (size_t k = 0; k < len; k++)
         if (!isfinite(t->data[k].re) || !isfinite(t->data[k].im))
@@ -68,20 +81,21 @@ static void leg_to_coordinates(oqt_complex *z, size_t outer, size_t d, size_t in
             }
 }
 
-/* z [p][l][r] of a density operator. */
-static void load_density(oqt_complex *z, const oqt_chain_tensor *t, const double *schmidt, size_t d)
+/* z [p][a][l][r] of a density operator; weight: what each state a counts for, or NULL. */
+static void load_density(oqt_complex *z, const oqt_chain_tensor *t, const double *schmidt,
+                         const double *weight, size_t d)
 {
-    size_t p = d * d;
+    size_t p = d * d, bath = bath_of(t);
 
     for (size_t l = 0; l < t->left; l++)
-        for (size_t k = 0; k < p; k++)
+        for (size_t k = 0; k < p * bath; k++)
             for (size_t r = 0; r < t->right; r++) {
-                oqt_complex v = t->data[(l * p + k) * t->right + r];
-                double s = schmidt ? schmidt[r] : 1.0;
+                oqt_complex v = t->data[(l * p * bath + k) * t->right + r];
+                double s = (schmidt ? schmidt[r] : 1.0) * (weight ? weight[k % bath] : 1.0);
 
                 z[(k * t->left + l) * t->right + r] = (oqt_complex){s * v.re, s * v.im};
             }
-    leg_to_coordinates(z, 1, d, t->left * t->right, false);
+    leg_to_coordinates(z, 1, d, bath * t->left * t->right, false);
 }
 
 /* z [p][l l'][r r'] of psi x conj(psi), which is real in coordinates of all three legs. */
@@ -124,30 +138,31 @@ static void put_site(oqt__chain_site *s, const oqt_complex *z, size_t l, size_t 
 
 /* ---- from arrays ---- */
 
-static oqt_status load_site(oqt_complex **out, const oqt_chain *chain, const oqt_chain_state *state, size_t i,
+static oqt_status load_site(oqt_complex **out, const oqt_tebd *run, const oqt_chain_state *state, size_t i,
                             oqt_error *err)
 {
     const oqt_chain_tensor *t = state->site + i;
-    const double *schmidt = state->schmidt && i + 1 < chain->n ? state->schmidt[i] : NULL;
-    size_t d = chain->dim[i], len = t->left * t->right;
+    const double *schmidt = state->schmidt && i + 1 < run->chain->n ? state->schmidt[i] : NULL;
+    size_t d = run->chain->dim[i], len = t->left * t->right;
 
     if (state->pure && !oqt__mul_size(&len, len, len))
         len = SIZE_MAX;
-    *out = oqt__mul_size(&len, len, d * d) ? oqt__calloc(len, sizeof **out) : NULL;
+    *out = oqt__mul_size(&len, len, d * d * bath_of(t)) ? oqt__calloc(len, sizeof **out) : NULL;
     if (!*out)
         return oqt__no_memory(err, "the state of a chain");
     if (state->pure)
         load_pure(*out, t, schmidt, d);
     else
-        load_density(*out, t, schmidt, d);
+        load_density(*out, t, schmidt, bath_of(t) > 1 ? run->tensors[i].w : NULL, d);
     return OQT_OK;
 }
 
-/* One part of the product; parts: states of a bond for each of the given ones. */
-static oqt_status make_part(oqt__mps *out, const oqt_chain *chain, const oqt_chain_state *state, size_t part,
+/* One part of the product; parts: states of a bond for each of the given ones. Those of process tensors
+ * belong to the legs p. */
+static oqt_status make_part(oqt__mps *out, const oqt_tebd *run, const oqt_chain_state *state, size_t part,
                             size_t parts, oqt_error *err)
 {
-    oqt__mps mps = {.n = chain->n};
+    oqt__mps mps = {.n = run->chain->n};
     oqt_status st = OQT_OK;
 
     mps.site = oqt__calloc(mps.n, sizeof *mps.site);
@@ -156,16 +171,19 @@ static oqt_status make_part(oqt__mps *out, const oqt_chain *chain, const oqt_cha
         st = oqt__no_memory(err, "the state of a chain");
     for (size_t i = 0; st == OQT_OK && i < mps.n; i++) {
         oqt__chain_site *s = mps.site + i;
-        size_t d = chain->dim[i], l = state->site[i].left, r = state->site[i].right, len;
+        size_t d = run->chain->dim[i], l = state->site[i].left, r = state->site[i].right, len;
         oqt_complex *z = NULL;
 
         l *= state->pure ? l : 1;
         r *= state->pure ? r : 1;
-        *s = (oqt__chain_site){
-            .d = d, .p = d * d, .a = 1, .l = i > 0 ? parts * l : l, .r = i + 1 < mps.n ? parts * r : r};
+        *s = (oqt__chain_site){.d = d,
+                               .p = d * d * bath_of(state->site + i),
+                               .a = 1,
+                               .l = i > 0 ? parts * l : l,
+                               .r = i + 1 < mps.n ? parts * r : r};
         if (!oqt__mul_size(&len, s->l * s->r, s->p))
             st = oqt__fail(err, OQT_ERANGE, "tensor of site %zu is too large", i);
-        else if ((st = load_site(&z, chain, state, i, err)) == OQT_OK &&
+        else if ((st = load_site(&z, run, state, i, err)) == OQT_OK &&
                  (st = oqt__chain_site_reserve(s, len, err)) == OQT_OK)
             put_site(s, z, l, r, part);
         oqt__free(z);
@@ -183,13 +201,13 @@ static bool all_real(const oqt_chain *chain, const oqt_chain_state *state)
 {
     for (size_t i = 0; i < chain->n; i++) {
         const oqt_chain_tensor *t = state->site + i;
-        size_t d = chain->dim[i];
+        size_t d = chain->dim[i], inner = bath_of(t) * t->right;
 
         for (size_t l = 0; l < t->left; l++)
-            for (size_t r = 0; r < t->right; r++)
+            for (size_t r = 0; r < inner; r++)
                 for (size_t k = 0; k < d * d; k++) { /* every matrix is Hermitian */
-                    const oqt_complex *z = t->data + l * d * d * t->right + r;
-                    oqt_complex a = z[k * t->right], b = z[(k % d * d + k / d) * t->right];
+                    const oqt_complex *z = t->data + l * d * d * inner + r;
+                    oqt_complex a = z[k * inner], b = z[(k % d * d + k / d) * inner];
 
                     if (a.re != b.re || a.im != -b.im)
                         return false;
@@ -198,7 +216,24 @@ static bool all_real(const oqt_chain *chain, const oqt_chain_state *state)
     return true;
 }
 
-oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_chain *chain, const oqt_chain_state *state,
+/* Part the states of process tensors from the legs again, and take out what they count for. */
+static void part_legs(oqt__mps *mps, const oqt_tebd *run, const oqt_chain_state *state)
+{
+    for (size_t i = 0; i < mps->n; i++) {
+        oqt__chain_site *s = mps->site + i;
+        size_t bath = bath_of(state->site + i), lr = s->l * s->r;
+
+        if (bath == 1)
+            continue;
+        for (size_t k = 0; k < s->p * lr; k++)
+            s->x[k] /= run->tensors[i].w[k / lr % bath];
+        s->a = bath;
+        s->p /= bath;
+    }
+    oqt__mps_trace_bonds(mps);
+}
+
+oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_tebd *run, const oqt_chain_state *state,
                                 oqt_error *err)
 {
     size_t parts;
@@ -208,50 +243,60 @@ oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_chain *chain, const oqt
 
     if (!state->site)
         return oqt__fail(err, OQT_EINVAL, "tensors of the initial state are missing");
-    for (size_t i = 0; st == OQT_OK && i < chain->n; i++)
-        st = check_tensor(chain, state, i, err);
+    for (size_t i = 0; st == OQT_OK && i < run->chain->n; i++)
+        st = check_tensor(run, state, i, err);
     if (st != OQT_OK)
         return st;
-    parts = state->pure || all_real(chain, state) ? 1 : 2;
-    if ((st = make_part(&mps, chain, state, 0, parts, err)) != OQT_OK)
+    parts = state->pure || all_real(run->chain, state) ? 1 : 2;
+    if ((st = make_part(&mps, run, state, 0, parts, err)) != OQT_OK)
         return st;
-    if (parts == 2 && (st = make_part(&rest, chain, state, 1, parts, err)) == OQT_OK)
+    if (parts == 2 && (st = make_part(&rest, run, state, 1, parts, err)) == OQT_OK)
         st = oqt__mps_sweep_right(&wrong, &rest, err);
     if (st == OQT_OK)
         st = oqt__mps_canonicalize(&norm, &mps, NEGLIGIBLE, err);
     if (st == OQT_OK && wrong > NOT_HERMITIAN * norm)
         st = oqt__fail(err, OQT_EINVAL, "initial state is not Hermitian: %g of its norm", wrong / norm);
     oqt__mps_release(&rest);
-    if (st == OQT_OK)
+    if (st == OQT_OK) {
+        part_legs(&mps, run, state);
         *out = mps;
-    else
+    } else {
         oqt__mps_release(&mps);
+    }
     return st;
 }
 
 /* ---- to arrays ---- */
 
-oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, oqt_error *err)
+void oqt_tebd_bath_states(size_t *states, const oqt_tebd *run)
+{
+    for (size_t i = 0; i < run->mps.n; i++)
+        states[i] = run->mps.site[i].a;
+}
+
+oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, int augmented, oqt_error *err)
 {
     const oqt__chain_site *s;
+    size_t bath;
 
     if (!out || !run)
         return oqt__fail(err, OQT_EINVAL, "run or place for the tensor is missing");
-    if (site >= oqt__tebd_look(run).mps->n)
-        return oqt__fail(err, OQT_EINVAL, "site %zu is beyond the last one, %zu", site,
-                         oqt__tebd_look(run).mps->n - 1);
-    s = oqt__tebd_look(run).mps->site + site;
+    if (site >= run->mps.n)
+        return oqt__fail(err, OQT_EINVAL, "site %zu is beyond the last one, %zu", site, run->mps.n - 1);
+    s = run->mps.site + site;
+    bath = augmented ? s->a : 1;
     for (size_t l = 0; l < s->l; l++)
         for (size_t k = 0; k < s->p; k++)
-            for (size_t r = 0; r < s->r; r++) {
-                size_t i = k / s->d, j = k % s->d, low = i < j ? k : j * s->d + i,
-                       high = j * s->d + i + k - low;
-                double re = s->x[(low * s->a * s->l + l) * s->r + r];
-                double im = s->x[(high * s->a * s->l + l) * s->r + r];
+            for (size_t a = 0; a < bath; a++)
+                for (size_t r = 0; r < s->r; r++) {
+                    size_t i = k / s->d, j = k % s->d, low = i < j ? k : j * s->d + i,
+                           high = j * s->d + i + k - low;
+                    double re = s->x[((low * s->a + a) * s->l + l) * s->r + r];
+                    double im = s->x[((high * s->a + a) * s->l + l) * s->r + r];
 
-                out[(l * s->p + k) * s->r + r] =
-                    i == j ? (oqt_complex){re, 0.0}
-                           : (oqt_complex){M_SQRT1_2 * re, i < j ? M_SQRT1_2 * im : -M_SQRT1_2 * im};
-            }
+                    out[((l * s->p + k) * bath + a) * s->r + r] =
+                        i == j ? (oqt_complex){re, 0.0}
+                               : (oqt_complex){M_SQRT1_2 * re, i < j ? M_SQRT1_2 * im : -M_SQRT1_2 * im};
+                }
     return OQT_OK;
 }

@@ -9,18 +9,20 @@
 
 void oqt_tebd_destroy(oqt_tebd *run)
 {
+    size_t n = run && run->chain ? run->chain->n : 0;
+
     if (!run)
         return;
-    for (size_t i = 0; run->tensors && i < run->mps.n; i++)
+    for (size_t i = 0; run->tensors && i < n; i++)
         oqt__site_tensors_release(run->tensors + i);
     for (size_t k = 0; run->op && k < run->n_ops; k++)
         oqt__free(run->op[k].own);
     for (size_t k = 0; run->varying && k < OQT__STEPS_AT_ONCE * run->n_varying; k++)
         oqt__free(run->varying[k]);
-    for (size_t i = 0; i < run->mps.n; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (run->site_control)
             oqt_control_destroy(run->site_control[i]);
-        if (run->bond_control && i + 1 < run->mps.n)
+        if (run->bond_control && i + 1 < n)
             oqt_control_destroy(run->bond_control[i]);
     }
     oqt__gates_release(&run->gates);
@@ -152,14 +154,12 @@ static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_compl
     run->dt = opt->dt;
     run->parallel = opt->parallel;
     run->start_time = opt->start_time;
+    run->stats.n_steps = opt->start_step;
     run->chain = oqt__chain_copy(chain);
     if (!run->chain) {
         st = oqt__no_memory(err, "a chain");
         goto done;
     }
-    st = initial ? start_state(run, initial, err) : oqt__mps_from_arrays(&run->mps, run->chain, arrays, err);
-    if (st != OQT_OK)
-        goto done;
     run->tensors = oqt__calloc(chain->n, sizeof *run->tensors);
     if (!run->tensors) {
         st = oqt__no_memory(err, "a chain");
@@ -173,6 +173,9 @@ static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_compl
         if (count > 0)
             pts += count;
     }
+    st = initial ? start_state(run, initial, err) : oqt__mps_from_arrays(&run->mps, run, arrays, err);
+    if (st != OQT_OK || (st = oqt__tebd_open(run, err)) != OQT_OK)
+        goto done;
     if ((st = oqt__tebd_plan(run, opt->order, err)) != OQT_OK ||
         (st = oqt__gates_init(&run->gates, run->chain, err)) != OQT_OK ||
         (st = oqt__tebd_make_gates(run, err)) != OQT_OK ||

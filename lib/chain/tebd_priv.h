@@ -92,9 +92,13 @@ struct oqt_tebd {
 
 void oqt__site_tensors_release(oqt__site_tensors *t);
 
-/** Attach process tensors to a site; they begin in their first states. */
+/** Attach process tensors to a site, with weights of their states at the present step. */
 oqt_status oqt__tebd_attach(oqt_tebd *run, size_t site, size_t n_pt, const oqt_pt *const *pts, double dt,
                             oqt_error *err);
+
+/** Give all sites of the state the bonds of their process tensors, which begin in their first states unless
+ * the state holds others. */
+oqt_status oqt__tebd_open(oqt_tebd *run, oqt_error *err);
 
 /** The step of the process tensors of a site. */
 oqt_status oqt__tebd_apply_tensors(oqt_tebd *run, size_t i, uint64_t step, oqt__chain_ws *ws, oqt_error *err);

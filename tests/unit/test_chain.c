@@ -138,6 +138,36 @@ static oqt_pt *reference_bath(void)
     return ohmic_tensor(2, coupling, 0.2, 3, 0.32, 4.0, 1.6, 1e-12);
 }
 
+/* Another run, which goes on from step n of this one; of three sites. */
+static oqt_tebd *take_over(oqt_tebd *run, const oqt_chain *chain, uint64_t n, const size_t *n_pt,
+                           const oqt_pt *const *pts)
+{
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    oqt_chain_tensor site[3];
+    oqt_complex *data[3];
+    size_t bonds[4] = {1, 0, 0, 1}, bath[3];
+    oqt_tebd *next = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_tebd_step(run, n, &err), err);
+    oqt_tebd_bonds(bonds + 1, run);
+    oqt_tebd_bath_states(bath, run);
+    for (size_t i = 0; i < 3; i++) {
+        data[i] = malloc(bonds[i] * 4 * bath[i] * bonds[i + 1] * sizeof *data[i]);
+        ASSERT_OK(oqt_tebd_tensor(data[i], run, i, 1, &err), err);
+        site[i] = (oqt_chain_tensor){bonds[i], bonds[i + 1], data[i], bath[i]};
+    }
+    oqt_tebd_destroy(run);
+    opt.dt = 0.2;
+    opt.tolerance = 1e-12;
+    opt.start_step = n;
+    ASSERT_OK(oqt_tebd_create_from(&next, chain, &(oqt_chain_state){0, site, NULL}, n_pt, pts, &opt, &err),
+              err);
+    for (size_t i = 0; i < 3; i++)
+        free(data[i]);
+    return next;
+}
+
 /* The printed numbers carry the error of the reference's quadrature, about 1e-9. */
 START_TEST(baths_give_reference_numbers)
 {
@@ -175,13 +205,17 @@ START_TEST(baths_give_reference_numbers)
         ck_assert_int_eq(oqt_tebd_step(run, 1, &err), OQT_EINVAL); /* the tensor covers three steps */
         oqt_tebd_destroy(run);
     }
-    oqt_tebd *run = start(chain, initial, two, pts, 0.2, 2, 1e-12, 1);
+    for (int whole = 0; whole < 2; whole++) { /* in one go, or taken up at step 1 by another run */
+        oqt_tebd *run = start(chain, initial, two, pts, 0.2, 2, 1e-12, 1);
 
-    ASSERT_OK(oqt_tebd_step(run, 3, &err), err);
-    ASSERT_OK(oqt_tebd_densities(rho, run, &err), err);
-    for (int i = 0; i < 3; i++)
-        ck_assert_double_eq_tol(rho[4 * i].re, both[i], 3e-9);
-    oqt_tebd_destroy(run);
+        if (!whole)
+            run = take_over(run, chain, 1, two, pts);
+        ASSERT_OK(oqt_tebd_step(run, whole ? 3 : 2, &err), err);
+        ASSERT_OK(oqt_tebd_densities(rho, run, &err), err);
+        for (int i = 0; i < 3; i++)
+            ck_assert_double_eq_tol(rho[4 * i].re, both[i], 3e-9);
+        oqt_tebd_destroy(run);
+    }
     oqt_pt_destroy(pt);
     oqt_chain_destroy(chain);
 }

@@ -253,7 +253,7 @@ static void random_arrays(struct arrays *a, size_t n, const size_t *legs, size_t
 
         a->data[i] = malloc(l * legs[i] * r * sizeof *a->data[i]);
         random_complex(a->data[i], l * legs[i] * r, &seed);
-        a->site[i] = (oqt_chain_tensor){l, r, a->data[i]};
+        a->site[i] = (oqt_chain_tensor){l, r, a->data[i], 1};
         a->schmidt[i] = malloc(r * sizeof *a->schmidt[i]);
         for (size_t k = 0; k < r; k++)
             a->schmidt[i][k] = 0.5 + random_uniform(&seed);
@@ -391,8 +391,8 @@ START_TEST(states_travel_in_any_gauge)
 
             legs[i] = m.dim[i] * m.dim[i];
             a.data[i] = malloc(l * legs[i] * r * sizeof *a.data[i]);
-            ASSERT_OK(oqt_tebd_tensor(a.data[i], run, i, &err), err);
-            a.site[i] = (oqt_chain_tensor){l, r, a.data[i]};
+            ASSERT_OK(oqt_tebd_tensor(a.data[i], run, i, 0, &err), err);
+            a.site[i] = (oqt_chain_tensor){l, r, a.data[i], 1};
         }
         oqt_chain_state state = {0, a.site, NULL};
 
@@ -442,9 +442,9 @@ START_TEST(baths_act_on_given_states)
         wide[0][2 * k] = wide[0][2 * k + 1] = m.initial[k];
     for (size_t k = 0; k < 8; k++)
         wide[1][k] = from_c99(0.5 * to_c99(m.initial[4 + k % 4]));
-    a.site[0] = (oqt_chain_tensor){1, 2, wide[0]};
-    a.site[1] = (oqt_chain_tensor){2, 1, wide[1]};
-    a.site[2] = (oqt_chain_tensor){1, 1, m.initial + 8};
+    a.site[0] = (oqt_chain_tensor){1, 2, wide[0], 1};
+    a.site[1] = (oqt_chain_tensor){2, 1, wide[1], 1};
+    a.site[2] = (oqt_chain_tensor){1, 1, m.initial + 8, 1};
     oqt_chain_state state = {0, a.site, NULL};
 
     run = start(&m, true, &opt);
@@ -494,7 +494,7 @@ START_TEST(bad_states_are_refused)
     ck_assert_int_eq(oqt_tebd_create_from(&run, m.chain, NULL, NULL, NULL, &opt, &err), OQT_EINVAL);
     ck_assert_ptr_null(run);
     run = start(&m, false, &opt);
-    ck_assert_int_eq(oqt_tebd_tensor(place, run, 2, &err), OQT_EINVAL);
+    ck_assert_int_eq(oqt_tebd_tensor(place, run, 2, 0, &err), OQT_EINVAL);
     ck_assert_int_eq(oqt_tebd_expectations(place, run, NULL, &err), OQT_EINVAL);
     ck_assert_int_eq(oqt_tebd_correlators(NULL, run, place, place, &err), OQT_EINVAL);
     ck_assert_int_eq(oqt_tebd_entropies(NULL, NULL, run, &err), OQT_EINVAL);
@@ -861,7 +861,7 @@ START_TEST(every_allocation_may_fail)
     make_model(&m, 2, dim, 9);
     random_arrays(&a, 2, dim, 2, 5);
     oqt_chain_state pure = {1, a.site, NULL};
-    oqt_chain_tensor product[2] = {{1, 1, m.initial}, {1, 1, m.initial + 4}};
+    oqt_chain_tensor product[2] = {{1, 1, m.initial, 0}, {1, 1, m.initial + 4, 0}};
     oqt_chain_state density = {0, product, NULL};
 
     ck_assert_uint_ge(check_every_allocation(measure_everything, (void *[]){&pure, &m}), 40);
