@@ -16,7 +16,7 @@
 
 oqt_status oqt__graph_reserve(oqt_tebd *run, const oqt__records *r, oqt_error *err)
 {
-    size_t each = run->n_ops + (r ? run->mps.n + r->to->n_sets : 0), room;
+    size_t each = run->n_ops + (r ? run->mps.n + r->to.n_sets : 0), room;
 
     run->n_tasks = 0;
     if (!oqt__mul_size(&room, each, OQT__STEPS_AT_ONCE))
@@ -56,7 +56,7 @@ void oqt__graph_add_step(oqt_tebd *run, uint64_t step, double *const **gate)
 
 void oqt__graph_add_records(oqt_tebd *run, const oqt__records *r, uint64_t row)
 {
-    const oqt_tebd_records *to = r->to;
+    const oqt_tebd_records *to = &r->to;
 
     for (size_t i = 0; i < run->mps.n; i++)
         if (to->densities || (to->bonds && i + 1 < run->mps.n) || (to->traces && i == 0))

@@ -80,8 +80,6 @@ void oqt_tebd_bonds(size_t *bonds, const oqt_tebd *run)
 
 static oqt_status check_records(const oqt_tebd_records *to, oqt_error *err)
 {
-    if (to->struct_size != sizeof *to)
-        return oqt__fail(err, OQT_EINVAL, "records of %zu bytes, expected %zu", to->struct_size, sizeof *to);
     if (to->n_sets > 0 && (!to->set_size || !to->set_sites || !to->set_densities))
         return oqt__fail(err, OQT_EINVAL, "sets of sites or place for their density matrices are missing");
     for (size_t k = 0; k < to->n_sets; k++)
@@ -90,14 +88,17 @@ static oqt_status check_records(const oqt_tebd_records *to, oqt_error *err)
     return OQT_OK;
 }
 
-oqt_status oqt__records_init(oqt__records *r, const oqt_tebd *run, const oqt_tebd_records *to, oqt_error *err)
+oqt_status oqt__records_init(oqt__records *r, const oqt_tebd *run, const oqt_tebd_records *given,
+                             oqt_error *err)
 {
+    static const oqt_tebd_records defaults = OQT_TEBD_RECORDS_INIT;
+    const oqt_tebd_records *to = &r->to;
     size_t n = run->mps.n, kept;
-    oqt_status st = check_records(to, err);
+    oqt_status st;
 
-    if (st != OQT_OK)
+    if ((st = oqt__options_read(&r->to, given, &defaults, sizeof *to, sizeof *to, "record", err)) != OQT_OK ||
+        (st = check_records(to, err)) != OQT_OK)
         return st;
-    r->to = to;
     r->site_at = oqt__calloc(n + 1, sizeof *r->site_at);
     r->set_at = oqt__calloc(to->n_sets + 1, sizeof *r->set_at);
     r->sites = oqt__calloc(to->n_sets + 1, sizeof *r->sites);
@@ -124,7 +125,7 @@ void oqt__records_release(oqt__records *r)
 oqt_status oqt__record_site(const oqt__records *r, const oqt_tebd *run, size_t i, uint64_t row,
                             oqt_error *err)
 {
-    const oqt_tebd_records *to = r->to;
+    const oqt_tebd_records *to = &r->to;
     size_t n = run->mps.n;
 
     if (to->bonds && i + 1 < n)
@@ -138,7 +139,7 @@ oqt_status oqt__record_site(const oqt__records *r, const oqt_tebd *run, size_t i
 
 oqt_status oqt__record_set(const oqt__records *r, const oqt_tebd *run, size_t k, uint64_t row, oqt_error *err)
 {
-    oqt_complex *rho = r->to->set_densities + row * r->set_at[r->to->n_sets] + r->set_at[k];
+    oqt_complex *rho = r->to.set_densities + row * r->set_at[r->to.n_sets] + r->set_at[k];
 
-    return reduced_density(rho, run, r->to->set_size[k], r->sites[k], err);
+    return reduced_density(rho, run, r->to.set_size[k], r->sites[k], err);
 }

@@ -48,14 +48,8 @@ void oqt_tebd_destroy(oqt_tebd *run)
 
 /* ---- creation ---- */
 
-static oqt_status check_arguments(const oqt_chain *chain, const void *initial, const oqt_tebd_options *opt,
-                                  oqt_error *err)
+static oqt_status check_options(const oqt_tebd_options *opt, oqt_error *err)
 {
-    if (!chain || !initial || !opt)
-        return oqt__fail(err, OQT_EINVAL, "chain, initial state or options are missing");
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "chain options of %zu bytes, expected %zu", opt->struct_size,
-                         sizeof *opt);
     if (!(opt->dt > 0.0) || !isfinite(opt->dt))
         return oqt__fail(err, OQT_EINVAL, "time step must be positive and finite, got %g", opt->dt);
     if (opt->order != 1 && opt->order != 2 && opt->order != 4)
@@ -134,15 +128,18 @@ static oqt_status allocate_threads(oqt_tebd *run, int n_threads, oqt_error *err)
 /* From a product, or else from arrays. */
 static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
                          const oqt_chain_state *arrays, const size_t *n_pt, const oqt_pt *const *pts,
-                         const oqt_tebd_options *opt, oqt_error *err)
+                         const oqt_tebd_options *given, oqt_error *err)
 {
+    static const oqt_tebd_options defaults = OQT_TEBD_OPTIONS_INIT;
+    oqt_tebd_options full, *opt = &full;
     oqt__blas_guard guard = {false};
     oqt_tebd *run;
     oqt_status st;
 
-    if (!out)
-        return oqt__fail(err, OQT_EINVAL, "place for the run is missing");
-    if ((st = check_arguments(chain, initial ? (const void *)initial : arrays, opt, err)) != OQT_OK)
+    if (!out || !chain || !given || (!initial && !arrays))
+        return oqt__fail(err, OQT_EINVAL, "chain, initial state, options or place for the run is missing");
+    if ((st = oqt__options_read(&full, given, &defaults, sizeof full, sizeof full, "chain", err)) != OQT_OK ||
+        (st = check_options(opt, err)) != OQT_OK)
         return st;
     run = oqt__calloc(1, sizeof *run);
     if (!run)

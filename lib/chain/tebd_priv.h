@@ -37,7 +37,7 @@ typedef struct {
 
 /* Where records go. */
 typedef struct {
-    const oqt_tebd_records *to;
+    oqt_tebd_records to;
     size_t *site_at;      /* n + 1: where the state of a site begins in a row */
     size_t *set_at;       /* n_sets + 1: the same of sets in rows of theirs   */
     const size_t **sites; /* n_sets: the sites of each set                    */
@@ -135,7 +135,7 @@ oqt_status oqt__tebd_make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *er
 
 /* ---- records: records.c ---- */
 
-/** Zero it first; release in any case. What is to be recorded is checked and borrowed. */
+/** Zero it first; release in any case. Places and sets are checked and borrowed. */
 oqt_status oqt__records_init(oqt__records *r, const oqt_tebd *run, const oqt_tebd_records *to,
                              oqt_error *err);
 void oqt__records_release(oqt__records *r);
