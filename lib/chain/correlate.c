@@ -14,7 +14,7 @@
 #include "core/numbers.h"
 #include "liouville/hermitian.h"
 
-enum { MAX_INSERTIONS = 16 };
+enum { MAX_INSERTIONS = 16, AT_ONCE = 16 /* steps that are recorded */ };
 
 struct job {
     oqt_tebd *run;
@@ -23,7 +23,8 @@ struct job {
     const oqt_complex *op;
     uint64_t n_steps;
     oqt_complex *sum; /* (n_steps + 1) x n_sites */
-    oqt_complex *one; /* n_sites                 */
+    size_t size;      /* of the states of all sites */
+    oqt_complex *rho; /* AT_ONCE + 1 times as many  */
 };
 
 /* ---- insertions ---- */
@@ -78,23 +79,40 @@ static oqt_status insert(bool *gone, const struct job *job, const oqt_tebd_inser
 
 /* ---- the tree of runs ---- */
 
-/* What is measured behind the last insertion, with the factor of this branch. */
-static oqt_status record(const struct job *job, oqt_complex factor, oqt_error *err)
+/* sum += factor tr(A rho), for all sites. */
+static void add_expectations(oqt_complex *sum, oqt_complex factor, const struct job *job,
+                             const oqt_complex *rho)
 {
-    size_t n = oqt__tebd_look(job->run).mps->n;
-    oqt_complex *sum = job->sum;
-    oqt_status st = OQT_OK;
+    const oqt_chain *chain = oqt__tebd_look(job->run).chain;
+    const oqt_complex *op = job->op;
 
-    for (uint64_t t = 0; st == OQT_OK && t <= job->n_steps; t++, sum += n) {
-        if ((t > 0 && (st = oqt_tebd_step(job->run, 1, err)) != OQT_OK) ||
-            (st = oqt_tebd_expectations(job->one, job->run, job->op, err)) != OQT_OK)
-            break;
-        for (size_t i = 0; i < n; i++) {
-            oqt_complex z = oqt__mul(factor, job->one[i]);
+    for (size_t i = 0; i < chain->n; i++) {
+        size_t d = chain->dim[i];
+
+        for (size_t k = 0; k < d * d; k++) {
+            oqt_complex z = oqt__mul(factor, oqt__mul(op[k], rho[k % d * d + k / d]));
 
             sum[i].re += z.re;
             sum[i].im += z.im;
         }
+        op += d * d;
+        rho += d * d;
+    }
+}
+
+/* What is measured behind the last insertion, with the factor of this branch. */
+static oqt_status record(const struct job *job, oqt_complex factor, oqt_error *err)
+{
+    size_t n = oqt__tebd_look(job->run).mps->n;
+    oqt_tebd_records records = OQT_TEBD_RECORDS_INIT;
+    oqt_status st = OQT_OK;
+
+    records.densities = job->rho;
+    for (uint64_t done = 0, some = 0, first = 0; st == OQT_OK && first <= job->n_steps; done += some) {
+        some = job->n_steps - done < AT_ONCE ? job->n_steps - done : AT_ONCE;
+        st = oqt_tebd_record(&records, job->run, some, err);
+        for (; st == OQT_OK && first <= done + some; first++)
+            add_expectations(job->sum + first * n, factor, job, job->rho + (first - done) * job->size);
     }
     return st;
 }
@@ -188,8 +206,10 @@ oqt_status oqt_tebd_correlations(oqt_complex *out, oqt_tebd *run, size_t n,
     if (n_steps >= SIZE_MAX || !oqt__mul_size(&len, (size_t)n_steps + 1, n_sites))
         return oqt__fail(err, OQT_ERANGE, "correlations at so many steps are too many");
     job.sum = oqt__calloc(len, sizeof *job.sum);
-    job.one = oqt__calloc(n_sites, sizeof *job.one);
-    st = job.sum && job.one ? keep(&state, &point, run, err) : oqt__no_memory(err, "correlations");
+    for (size_t i = 0; i < n_sites; i++)
+        job.size += oqt__tebd_look(run).mps->site[i].p;
+    job.rho = oqt__calloc((AT_ONCE + 1) * job.size, sizeof *job.rho);
+    st = job.sum && job.rho ? keep(&state, &point, run, err) : oqt__no_memory(err, "correlations");
     if (st == OQT_OK) {
         oqt__blas_guard guard = {false};
 
@@ -201,6 +221,6 @@ oqt_status oqt_tebd_correlations(oqt_complex *out, oqt_tebd *run, size_t n,
     if (st == OQT_OK)
         memcpy(out, job.sum, len * sizeof *out);
     oqt__free(job.sum);
-    oqt__free(job.one);
+    oqt__free(job.rho);
     return st;
 }
