@@ -370,12 +370,13 @@ run run "$examples/chain-baths.yaml" --threads 3
 rows "$scratch/three"
 check "other numbers with three threads" cmp -s "$scratch/one" "$scratch/three"
 
-# Nor do they depend on what the threads do, but for rounding, which decides what a truncation at 1e-4 keeps of two
-# equal weights.
-for way in auto sites blas none; do
-  run run "$examples/chain-baths.yaml" --set method.parallel=$way
+# Nor do they depend on what the threads do, but for rounding. That decides what a truncation keeps of two equal
+# weights, so the tolerance is small here.
+for way in none auto sites blas; do
+  run run "$examples/chain-baths.yaml" --set method.parallel=$way --set method.tolerance=1e-7
   expect_code 0
   expect_out "# method.parallel: $way"
+  [ $way != none ] || rows "$scratch/one"
   awk '{ $1 = NR - 1; print }' "$scratch/one" >"$scratch/wanted"
   agree 1e-6 2 3 4 5 6
 done
