@@ -48,6 +48,16 @@ agree 2e-12 2 3 4
 echo "3 0.9081792396254 -0.0448037965588 0.0034145443244 4 4" >"$scratch/wanted"
 agree 2e-12 5 6 7 8 9
 
+# All pairs of sites: the two of these are in P.11.6, the third is that of the bond.
+awk '/name: ends/ { print "  - {name: last, bond: 1, operator: [\"ket_bra(0,0)\", \"ket_bra(1,1)\"]}" }
+  /name: ud/ { sub("bond: 0", "sites: all") } { print }' "$scratch/closed.yaml" >"$scratch/pairs.yaml"
+run run "$scratch/pairs.yaml"
+expect_code 0
+expect_names "t up[0] up[1] up[2] ud[0,1] ud[0,2] ud[1,2] last[1,2] ends[0,2]_re ends[0,2]_im bond[0,1] bond[1,2]"
+echo "3 0.9081792396254 0.9081792396254 -0.0448037965588 0.0034145443244" >"$scratch/wanted"
+agree 2e-12 5 6 9 10
+check "a pair is not that of its bond" awk '!/^#/ && $7 != $8 { exit 1 }' "$scratch/out"
+
 # A flip of site 1 at step 1, before and after the record; by name, as a Kraus list and of a bond.
 pulsed() { # pulsed CONTROL
   { cat "$scratch/closed.yaml"; echo "controls: [$1]"; } >"$scratch/pulsed.yaml"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LENGTH = 10000, MAX_SITE_DIMENSION = 32 };
+enum { MAX_LENGTH = 10000, MAX_SITE_DIMENSION = 32, MAX_PAIRED = 128 };
 
 struct space chain_space(const struct chain_input *chain, bool of_bond, size_t place)
 {
@@ -318,15 +318,34 @@ static int find_name_of(char **out, const struct node *node, const struct node *
     return code;
 }
 
-/* On any two sites, in ascending order. */
+static int add_all_pairs(struct input *in, const struct node *node, const struct node *op, const char *name)
+{
+    const struct node *sites = node_get(node, "sites");
+    char path[PATH_SIZE];
+    int code = CLI_OK;
+
+    if (in->chain.n > MAX_PAIRED)
+        return node_fail(sites, "%s is all of %zu sites; expected %d at most", node_path(path, sites),
+                         in->chain.n, MAX_PAIRED);
+    for (size_t i = 0; i < in->chain.n; i++) {
+        for (size_t j = i + 1; j < in->chain.n && code == CLI_OK; j++)
+            code = add_column(in, node, op, name, 2, (const size_t[2]){i, j});
+    }
+    return code;
+}
+
+/* On any two sites, in ascending order, or on all pairs of them. */
 static int add_pair(struct input *in, const struct node *node, const struct node *op, const char *name)
 {
     const struct node *sites = node_get(node, "sites");
     char path[PATH_SIZE];
     struct places places;
-    int code = expect_list(sites, "a list of two sites");
+    int code;
 
-    if (code || (code = places_read(&places, sites, in->chain.n)))
+    if (sites->kind == NODE_SCALAR && strcmp(sites->text, "all") == 0)
+        return add_all_pairs(in, node, op, name);
+    if ((code = expect_list(sites, "a list of two sites, or all")) ||
+        (code = places_read(&places, sites, in->chain.n)))
         return code;
     if (places.n != 2 || places.at[0] >= places.at[1]) {
         code = node_fail(sites, "%s has %zu elements; expected two, in ascending order",
