@@ -181,8 +181,8 @@ typedef struct {
  * @return as oqt_tebd_step, and OQT_ERANGE; the rows then hold the steps that were done
  *
  * The numbers are those that oqt_tebd_densities and so on give between single steps, bit for bit, but records
- * are tasks as well: that of a site waits for what happened there and nothing else, and so do the next gates.
- * That of a set holds up all sites from its first to its last.
+ * are tasks as well: that of a site waits for what happened there and nothing else, and the next gate there
+ * for it. That of a set holds up all sites from its first to its last.
  */
 OQT_API oqt_status oqt_tebd_record(const oqt_tebd_records *out, oqt_tebd *run, uint64_t n, oqt_error *err);
 

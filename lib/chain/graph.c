@@ -1,10 +1,10 @@
 /*
  * graph.c - the tasks of some steps of a chain, and the order in which they are handed out.
  *
- * A task waits for the last ones on its sites. Its rank is the cost that is expected of the most expensive
- * chain of tasks which wait for each other, from it to the end. Who has the largest rank goes first: wide
- * bonds, wherever they are, and what leads to them. This order is one in which nothing comes before what it
- * waits for, and it changes no number.
+ * An operation waits for the last tasks on its sites, a record for the last operations. The rank of a task is
+ * the cost that is expected of the most expensive chain of tasks which wait for each other, from it to the
+ * end. Who has the largest rank goes first: wide bonds, wherever they are, and what leads to them. This order
+ * is one in which nothing comes before what it waits for, and it changes no number.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -108,19 +108,22 @@ static int compare(const void *left, const void *right)
 oqt__outlook oqt__graph_rank(oqt_tebd *run, size_t begin)
 {
     oqt__outlook out = {0.0, 0.0, 0.0};
-    double *ahead = run->plan, side;
+    size_t n = run->mps.n;
+    double *ahead = run->plan, *change = ahead + n, side; /* of all tasks behind, or of operations only */
 
-    memset(ahead, 0, run->mps.n * sizeof *ahead);
+    memset(ahead, 0, 2 * n * sizeof *ahead);
     for (size_t k = run->n_tasks; k-- > begin;) {
         oqt__task *t = run->task + k;
         double rank = 0.0;
 
         t->cost = expected_cost(run, t, &side);
         for (size_t i = t->first; i <= t->last; i++)
-            rank = fmax(rank, ahead[i]);
+            rank = fmax(rank, t->op ? ahead[i] : change[i]);
         t->rank = rank + t->cost;
-        for (size_t i = t->first; i <= t->last; i++)
-            ahead[i] = t->rank;
+        for (size_t i = t->first; i <= t->last; i++) {
+            ahead[i] = fmax(ahead[i], t->rank);
+            change[i] = t->op ? t->rank : change[i];
+        }
         out.work += t->cost;
         out.span = fmax(out.span, t->rank);
         out.widest = fmax(out.widest, side);

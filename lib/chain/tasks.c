@@ -1,9 +1,9 @@
 /*
  * tasks.c - steps of a chain, as tasks.
  *
- * Gates, process tensors and records wait for the last tasks that touched their sites, for nothing else; so
- * tasks of several layers, and of several steps, are at work at once. Each is deterministic, and so is the
- * whole.
+ * Gates and process tensors wait for the last tasks that touched their sites, records for the last that
+ * changed them, and for nothing else; so tasks of several layers, and of several steps, are at work at once.
+ * Each is deterministic, and so is the whole.
  */
 #include <math.h>
 #include <time.h>
@@ -57,7 +57,7 @@ static oqt_status do_task(oqt_tebd *run, const oqt__task *t, const oqt__records 
 
 static void perform(oqt_tebd *run, oqt__task *t, const oqt__records *records)
 {
-    double begin = seconds(), at = 0.0;
+    double begin = seconds();
     oqt_error err = {OQT_OK, ""};
 
     if (has_failed(run))
@@ -65,14 +65,10 @@ static void perform(oqt_tebd *run, oqt__task *t, const oqt__records *records)
     if (do_task(run, t, records, &err) != OQT_OK)
         fail_run(run, &err);
     t->taken = seconds() - begin;
-    run->work[t->first] += t->taken;
-    for (size_t i = t->first; i <= t->last; i++)
-        at = fmax(at, run->ready[i]);
-    for (size_t i = t->first; i <= t->last; i++)
-        run->ready[i] = at + t->taken;
 }
 
-/* Tasks wait for the last ones on their sites; bytes stand for the sites. */
+/* Operations wait for all tasks before them on their sites, records for the operations; bytes stand for
+ * sites. */
 static void spawn(oqt_tebd *run, oqt__task *t, const oqt__records *rec)
 {
     char *site = (char *)run->ready + t->first;
@@ -80,8 +76,33 @@ static void spawn(oqt_tebd *run, oqt__task *t, const oqt__records *rec)
 
     (void)site;
     (void)n;
+    if (!t->op) {
+#pragma omp task default(none) firstprivate(run, t, rec) depend(iterator(size_t k = 0 : n), in : site[k])
+        perform(run, t, rec);
+        return;
+    }
 #pragma omp task default(none) firstprivate(run, t, rec) depend(iterator(size_t k = 0 : n), inout : site[k])
     perform(run, t, rec);
+}
+
+/* Add the tasks from `begin` on, which are done, to work and span. */
+static void account(oqt_tebd *run, size_t begin)
+{
+    double *changed = run->ready, *left = changed + run->mps.n;
+
+    for (size_t k = begin; k < run->n_tasks; k++) {
+        const oqt__task *t = run->task + k;
+        double at = 0.0;
+
+        for (size_t i = t->first; i <= t->last; i++)
+            at = fmax(at, t->op ? left[i] : changed[i]);
+        at += t->taken;
+        for (size_t i = t->first; i <= t->last; i++) {
+            left[i] = fmax(left[i], at);
+            changed[i] = t->op ? at : changed[i];
+        }
+        run->work[t->first] += t->taken;
+    }
 }
 
 /* Tasks over sites could not keep two threads busy, and the matrices of the widest bond are large enough to
@@ -108,6 +129,7 @@ static oqt_status do_tasks(oqt_tebd *run, size_t begin, const oqt__records *reco
 #pragma omp master
     for (size_t k = begin; k < run->n_tasks && !has_failed(run); k++)
         spawn(run, run->task + k, records);
+    account(run, begin);
     if (blas)
         oqt__blas_widen(1);
     if (run->failure.code != OQT_OK && err)
@@ -216,7 +238,7 @@ static void gather_stats(oqt_tebd *run)
         oqt__trunc_add(&sum, run->record + i);
         run->stats.work += run->work[i];
         run->stats.flops += run->record[i].flops;
-        run->stats.span = fmax(run->stats.span, run->ready[i]);
+        run->stats.span = fmax(run->stats.span, run->ready[run->mps.n + i]);
         if (run->widest[i] > run->stats.bond_dimension)
             run->stats.bond_dimension = run->widest[i];
     }

@@ -118,8 +118,8 @@ static oqt_status allocate_threads(oqt_tebd *run, int n_threads, oqt_error *err)
     run->record = oqt__calloc(run->mps.n, sizeof *run->record);
     run->work = oqt__doubles(run->mps.n);
     run->widest = oqt__calloc(run->mps.n, sizeof *run->widest);
-    run->ready = oqt__doubles(run->mps.n);
-    run->plan = oqt__doubles(run->mps.n);
+    run->ready = oqt__doubles(2 * run->mps.n);
+    run->plan = oqt__doubles(2 * run->mps.n);
     return run->ws && run->record && run->work && run->widest && run->ready && run->plan
                ? OQT_OK
                : oqt__no_memory(err, "a chain");
@@ -239,7 +239,7 @@ void oqt__tebd_stand_at(oqt_tebd *run, const oqt__tebd_point *point, oqt__mps *m
     for (size_t i = 0; i < run->mps.n; i++) {
         oqt__site_tensors_place(run->tensors + i, stats->n_steps);
         run->mps.site[i].w = run->tensors[i].w;
-        run->ready[i] = stats->span;
+        run->ready[i] = run->ready[run->mps.n + i] = stats->span;
     }
     for (size_t k = 0; k < run->mps.n; k++) {
         run->record[k] = (oqt__trunc_record){0};

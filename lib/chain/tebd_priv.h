@@ -21,8 +21,8 @@ typedef struct {
     double *own;        /* the same, where it is not that of one before  */
 } oqt__operation;
 
-/* An operation of a step, or a record of a site or of a set of sites. It waits for the last ones on its
- * sites. */
+/* An operation of a step, or a record of a site or of a set of sites. An operation waits for all tasks before
+ * it on its sites, a record for the operations among them. */
 typedef struct {
     const oqt__operation *op; /* NULL: a record                               */
     const double *gate;
@@ -75,11 +75,12 @@ struct oqt_tebd {
     oqt__chain_ws *ws;         /* n_threads */
     oqt__trunc_record *record; /* of each bond, at its left site */
     double *work;              /* of each site: seconds of tasks */
-    double *plan;              /* of each site: scratch of the cost model */
+    double *plan;              /* 2 of each site: scratch of the cost model */
     size_t n_tasks,
         task_room; /* those of the last steps that were taken at once, in the order of their ranks */
     oqt__task *task;
-    double *ready;  /* of each site: length of the longest chain of tasks that ends there */
+    double *ready;  /* of each site: end of the longest chain of tasks that changes it, then the same with
+                       records */
     size_t *widest; /* of each site */
     oqt_progress progress;
     pthread_mutex_t failure_lock;
