@@ -6,7 +6,7 @@
  * Options are structs that begin as their initializer, OQT_.._OPTIONS_INIT, which sets struct_size. Later
  * versions may append fields. A program compiled for an earlier version of the same soname goes on working:
  * the fields that it does not know have their defaults. Options of a later version than the library are
- * OQT_EINVAL.
+ * OQT_EINVAL. Structs that a call fills in change with the soname only.
  *
  * In version 0 every function is experimental: it may change in a minor version.
  */

@@ -412,9 +412,6 @@ static oqt_status check_arguments(const oqt_bath *bath, size_t d, const oqt_comp
     if (!(oqt__hermiticity_defect(coupling, d) <= 1e-10))
         return oqt__fail(err, OQT_EINVAL, "coupling is not Hermitian: relative defect %.2g",
                          oqt__hermiticity_defect(coupling, d));
-    if (opt->struct_size != sizeof *opt)
-        return oqt__fail(err, OQT_EINVAL, "process-tensor options of %zu bytes, expected %zu",
-                         opt->struct_size, sizeof *opt);
     if (opt->method != OQT_PT_AUTO && opt->method != OQT_PT_UNIFORM && opt->method != OQT_PT_DEPHASING &&
         opt->method != OQT_PT_TEMPO)
         return oqt__fail(err, OQT_EINVAL, "unknown method %d", (int)opt->method);
@@ -679,27 +676,23 @@ static oqt_status create_accurate_or_finite(oqt_pt **out, const oqt_bath *bath, 
 }
 
 oqt_status oqt_pt_create(oqt_pt **out, const oqt_bath *bath, size_t d, const oqt_complex *coupling, double dt,
-                         const oqt_pt_options *opt, oqt_error *err)
+                         const oqt_pt_options *given, oqt_error *err)
 {
-    static const oqt_pt_options defaults = OQT_PT_OPTIONS_INIT;
+    oqt_pt_options full, *opt = &full;
     oqt_pt_method method;
     oqt_pt *pt = NULL;
     oqt_system *mean = NULL;
-    oqt_pt_options constant;
     double leg_rate = 0.0;
     oqt_status st;
 
-    if (!opt)
-        opt = &defaults;
-    if ((st = check_arguments(bath, d, coupling, dt, opt, err)) != OQT_OK ||
+    if ((st = oqt__pt_options(&full, given, err)) != OQT_OK ||
+        (st = check_arguments(bath, d, coupling, dt, opt, err)) != OQT_OK ||
         (st = oqt__pt_alloc(&pt, d, coupling, dt, err)) != OQT_OK)
         return st;
     if (opt->system && !oqt_system_is_constant(opt->system)) {
         st = oqt__system_mean(&mean, &leg_rate, opt->system, pt->o, pt->u, opt->start_time,
                               (double)opt->n_steps * dt, err);
-        constant = *opt;
-        constant.system = mean;
-        opt = &constant;
+        opt->system = mean;
     } else if (opt->system) {
         st = oqt__system_leg_rate(&leg_rate, opt->system, pt->o, pt->u, err);
     }

@@ -886,6 +886,13 @@ START_TEST(bad_input_is_refused)
     opt.order = 3;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     opt.order = 2;
+    opt.struct_size += 8;
+    ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "later version"));
+    opt.struct_size = 8;
+    ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
+    opt.struct_size = sizeof opt;
+    ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, NULL, &err), OQT_EINVAL);
     opt.parallel = (oqt_parallel)17;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     opt.parallel = OQT_PARALLEL_AUTO;
