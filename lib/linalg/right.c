@@ -40,6 +40,11 @@ typedef struct {
     double flops;
 } pivoted;
 
+static size_t largest(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* |E|_F: that of a behind its first r rows and columns. */
 static double left_over(const pivoted *f)
 {
@@ -118,8 +123,9 @@ static oqt_status find_range(pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule
     return OQT_OK;
 }
 
-/* The values from the largest on, in place of the eigenvalues from the smallest on. */
-static void to_values(double *w, size_t n)
+/* The values from the largest on, in place of the eigenvalues from the smallest on, which are in units of the
+ * square of norm. */
+static void to_values(double *w, size_t n, double norm)
 {
     for (size_t i = 0; i < n / 2; i++) {
         double swap = w[i];
@@ -128,7 +134,7 @@ static void to_values(double *w, size_t n)
         w[n - 1 - i] = swap;
     }
     for (size_t i = 0; i < n; i++)
-        w[i] = sqrt(fmax(w[i], 0.0));
+        w[i] = norm * sqrt(fmax(w[i], 0.0));
 }
 
 /* The first `count` columns of R, r long, without the reflectors below its diagonal. */
@@ -149,8 +155,8 @@ typedef struct {
     size_t n_vt, n_work;
 } small_vectors;
 
-/* Behind the columns with reflectors a is free, once W is known: enough unless Q has more than half of them.
- */
+/* What LAPACK wants to apply Q. Behind the columns with reflectors a has room for Q W once R has been used,
+ * unless Q has more than half of its columns. */
 static void ask_room(small_vectors *out, const pivoted *f)
 {
     int n = lapack_int(f->n), r = lapack_int(f->r), ask = -1, info = 0;
@@ -163,43 +169,83 @@ static void ask_room(small_vectors *out, const pivoted *f)
 
 static void place_room(small_vectors *out, const pivoted *f, double *mem)
 {
-    out->vt = out->n_vt > 0 ? mem : f->a + f->r * f->n;
-    out->work = mem + out->n_vt;
+    out->work = mem;
+    out->vt = out->n_vt > 0 ? mem + out->n_work : f->a + f->r * f->n;
 }
 
-/* W from R R^T. */
+/* R R^T in units of norm^2; z: room for a square. */
+static void make_square(double *gram, double *z, const pivoted *f)
+{
+    size_t r = f->r;
+    double unit = 1.0 / (f->norm * f->norm), *beyond = f->a + r * f->n;
+
+    oqt__gemm(true, false, r, r, f->m - r, unit, beyond, f->n, beyond, f->n, 0.0, gram, r);
+    copy_triangle(z, f, r);
+    oqt__gemm(true, false, r, r, r, unit, z, r, z, r, 1.0, gram, r);
+}
+
+/* The reflectors of a tridiagonal form, below the diagonal of a square, rest in place of R meanwhile. */
+static void stash(const pivoted *f, double *square, bool back)
+{
+    for (size_t j = 0; j + 2 < f->r; j++) {
+        double *own = square + j * f->r + j + 2, *there = f->a + (f->r - 1 - j) * f->n;
+
+        memcpy(back ? own : there, back ? there : own, (f->r - j - 2) * sizeof *own);
+    }
+}
+
+/* What LAPACK wants for the eigenvectors of a square. */
+static size_t ask_eigen(int r)
+{
+    int ask = -1, info = 0;
+    double need[2] = {0.0}, unused = 0.0;
+
+    dsytrd_("L", &r, &unused, &r, &unused, &unused, &unused, need, &ask, &info, 1);
+    dormtr_("L", "L", "N", &r, &r, &unused, &r, &unused, &unused, &r, need + 1, &ask, &info, 1, 1, 1);
+    return lapack_lwork(fmax(need[0], need[1]));
+}
+
+/*
+ * W from the eigenvectors of R R^T. That is dsyevd, but only the vectors that are kept are turned back, and
+ * in two squares instead of three, of which one lies in a if Q has at most half of its columns.
+ */
 static oqt_status by_squares(small_vectors *out, const pivoted *f, oqt__svd_ws *ws, const oqt__trunc *rule,
                              oqt__trunc_record *record, oqt_error *err)
 {
-    size_t r = f->r, n_work, room = out->n_vt + out->n_work;
-    int r_ = lapack_int(r), ask = -1, info = 0, n_int = 0, lwork;
-    double need = 0.0, unused = 0.0, *gram, *work;
+    size_t r = f->r, n_int = 5 * r + 3;
+    int r_ = lapack_int(r), lwork, rank, info = 0, liwork = lapack_int(n_int);
+    double *gram, *off, *tau, *z;
     oqt_status st;
 
-    dsyevd_("V", "L", &r_, &unused, &r_, &unused, &need, &ask, &n_int, &ask, &info, 1, 1);
-    n_work = lapack_lwork(need); /* more than twice the square */
-    lwork = lapack_int(n_work);
-    if ((st = oqt__svd_ws_reserve(ws, r * r + r + (n_work > room ? n_work : room), (size_t)n_int, err)) !=
-        OQT_OK)
+    out->n_work = largest(out->n_work, largest(ask_eigen(r_), 4 * r + 1));
+    st = oqt__svd_ws_reserve(ws, r * r + 3 * r + out->n_work + out->n_vt, n_int, err);
+    if (st != OQT_OK)
         return st;
-    gram = ws->mem;
-    out->s = gram + r * r;
-    work = out->s + r;
-    copy_triangle(work, f, r);
-    oqt__gemm(true, false, r, r, r, 1.0, work, r, work, r, 0.0, gram, r);
-    oqt__gemm(true, false, r, r, f->m - r, 1.0, f->a + r * f->n, f->n, f->a + r * f->n, f->n, 1.0, gram, r);
-    dsyevd_("V", "L", &r_, gram, &r_, out->s, work, &lwork, ws->iwork, &n_int, &info, 1, 1);
+    out->s = ws->mem;
+    off = out->s + r;
+    tau = off + r;
+    gram = tau + r;
+    place_room(out, f, gram + r * r);
+    z = out->vt;
+    make_square(gram, z, f);
+    lwork = lapack_int(out->n_work);
+    dsytrd_("L", &r_, gram, &r_, out->s, off, tau, out->work, &lwork, &info, 1);
+    stash(f, gram, false);
+    lwork = lapack_int(r * r + 4 * r + 1); /* the square and a part of what lies behind it */
+    dstedc_("I", &r_, out->s, off, z, &r_, gram, &lwork, ws->iwork, &liwork, &info, 1);
     if (info != 0)
         return oqt__fail(err, OQT_ECONV, "singular values of a %zu x %zu matrix did not converge", f->m,
                          f->n);
-    to_values(out->s, r);
+    stash(f, gram, true);
+    to_values(out->s, r, f->norm);
     out->rank = oqt__trunc_rank(rule, out->s, r, f->rest, record);
-    /* eigenvectors are columns to LAPACK, and that of the largest value comes last */
+    z += (r - out->rank) * r; /* the last are those of the largest values */
+    rank = lapack_int(out->rank);
+    lwork = lapack_int(out->n_work);
+    dormtr_("L", "L", "N", &r_, &rank, gram, &r_, tau, z, &r_, out->work, &lwork, &info, 1, 1, 1);
     for (size_t i = 0; i < out->rank; i++)
-        memcpy(work + i * r, gram + (r - 1 - i) * r, r * sizeof *work);
-    memcpy(gram, work, out->rank * r * sizeof *gram);
+        memcpy(gram + i * r, z + (out->rank - 1 - i) * r, r * sizeof *gram);
     out->w = gram;
-    place_room(out, f, work);
     return OQT_OK;
 }
 
@@ -219,8 +265,7 @@ static oqt_status by_triangle(small_vectors *out, const pivoted *f, oqt__svd_ws 
     dgelqf_(&r_, &m_, &unused, &r_, &unused, &need, &ask, &info);
     n_work = lapack_lwork(need);
     lwork = lapack_int(n_work);
-    len = r * f->m + r + n_work;
-    len = len > plan.n_mem ? len : plan.n_mem;
+    len = largest(r * f->m + r + n_work, plan.n_mem);
     if ((st = oqt__svd_ws_reserve(ws, r * r + len + out->n_vt + out->n_work, plan.n_int, err)) != OQT_OK)
         return st;
     l = ws->mem;
@@ -281,14 +326,14 @@ oqt_status oqt__svd_right(size_t *rank, double *s, double *a, oqt__svd_ws *ws, s
     pivoted f = {.m = m, .n = n, .a = a, .tau = s}; /* s has room for tau until the values come */
     small_vectors small = {0};
     oqt__trunc_record rec = {0};
-    double largest, side;
+    double biggest, side;
     oqt_status st;
 
     if ((st = oqt__lapack_size(m > n ? m : n, "matrix", err)) != OQT_OK)
         return st;
-    if (!oqt__largest_element(&largest, a, m * n))
+    if (!oqt__largest_element(&biggest, a, m * n))
         return oqt__fail(err, OQT_EINVAL, "matrix to decompose has an element that is not finite");
-    if (!(largest > 1e-100 && largest < 1e100)) /* squares have to be harmless */
+    if (!(biggest > 1e-100 && biggest < 1e100)) /* squares have to be harmless */
         return by_all(rank, s, a, ws, m, n, rule, record, err);
     if ((st = find_range(&f, ws, rule, err)) != OQT_OK)
         return st;
