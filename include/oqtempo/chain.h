@@ -88,7 +88,7 @@ typedef struct {
     double trace_drift;      /* |trace - first trace| now                                       */
     double flops;            /* floating-point operations of products and decompositions, about */
     double work, span;       /* processor seconds of all tasks, and of the longest chain of them that depend
-                                on each other: work / span threads could be busy                  */
+                                on each other: work / span threads could be busy                */
 } oqt_tebd_stats;
 
 /**
