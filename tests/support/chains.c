@@ -27,6 +27,40 @@ oqt_system *damped_system(size_t d, const oqt_complex *h, double rate, const oqt
     return s;
 }
 
+static int shake(double *value, double t, void *ctx)
+{
+    (void)ctx;
+    *value = 0.4 * cos(2.3 * t);
+    return 0;
+}
+
+oqt_chain *driven_chain(size_t n, size_t driven, uint64_t *seed)
+{
+    const size_t dim[8] = {2, 2, 2, 2, 2, 2, 2, 2};
+    oqt_complex h[16], a[16];
+    oqt_chain *chain = NULL;
+    oqt_error err = {0};
+    oqt_system *s = NULL;
+
+    ck_assert_uint_le(n, 8);
+    ASSERT_OK(oqt_chain_create(&chain, n, dim, &err), err);
+    for (size_t k = 0; k < 2 * n - 1; k++) {
+        size_t d = k < n ? 2 : 4;
+
+        random_hermitian(h, d, seed);
+        random_complex(a, d * d, seed);
+        s = damped_system(d, h, 0.05, a);
+        ASSERT_OK(k < n ? oqt_chain_add_site(chain, k, s, &err) : oqt_chain_add_bond(chain, k - n, s, &err),
+                  err);
+        oqt_system_destroy(s);
+    }
+    ASSERT_OK(oqt_system_create(&s, 2, sigma_z, &err), err);
+    ASSERT_OK(oqt_system_add_drive(s, shake, NULL, sigma_x, &err), err);
+    ASSERT_OK(oqt_chain_add_site(chain, driven, s, &err), err);
+    oqt_system_destroy(s);
+    return chain;
+}
+
 void embed(oqt_complex *out, size_t n, const size_t *dim, size_t first, size_t last, const oqt_complex *a)
 {
     size_t before = 1, own = 1, after = 1, d;

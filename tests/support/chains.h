@@ -11,6 +11,10 @@ oqt_pt *ohmic_tensor(size_t d, const oqt_complex *coupling, double dt, size_t n_
 /** A system with one dissipator. */
 oqt_system *damped_system(size_t d, const oqt_complex *h, double rate, const oqt_complex *a);
 
+/** A chain of n <= 8 two-level systems with random terms and losses on every site and bond, and a drive by
+ * sigma_x on one site. The state of the random numbers goes on. */
+oqt_chain *driven_chain(size_t n, size_t driven, uint64_t *seed);
+
 /** out = 1 (x) .. (x) a (x) .. (x) 1 with a on sites first .. last of n, on the space of all of them. */
 void embed(oqt_complex *out, size_t n, const size_t *dim, size_t first, size_t last, const oqt_complex *a);
 

@@ -5,13 +5,6 @@
 
 enum { N = 3, D = 8, STEPS = 7, MAX_PT = 3 };
 
-static int drive(double *value, double t, void *ctx)
-{
-    (void)ctx;
-    *value = 0.4 * cos(2.3 * t);
-    return 0;
-}
-
 /* Random terms, a drive on site 1, pulses at steps 2, 5 and 6; process tensors of two kinds. */
 struct model {
     oqt_chain *chain;
@@ -23,32 +16,14 @@ struct model {
 
 static void make_model(struct model *m)
 {
-    const size_t dim[N] = {2, 2, 2};
     oqt_pt_options opt = OQT_PT_OPTIONS_INIT;
-    oqt_complex h[16], a[16], coupling[4], pulse[16];
+    oqt_complex coupling[4], pulse[16];
     oqt_bath *bath = ohmic_bath(0.32, 4.0, 1.6);
-    oqt_system *driven = NULL;
     oqt_error err = {0};
     uint64_t seed = 23;
 
     *m = (struct model){0};
-    ASSERT_OK(oqt_chain_create(&m->chain, N, dim, &err), err);
-    for (size_t k = 0; k < 2 * N - 1; k++) {
-        size_t d = k < N ? 2 : 4;
-        oqt_system *s;
-
-        random_hermitian(h, d, &seed);
-        random_complex(a, d * d, &seed);
-        s = damped_system(d, h, 0.05, a);
-        ASSERT_OK(k < N ? oqt_chain_add_site(m->chain, k, s, &err)
-                        : oqt_chain_add_bond(m->chain, k - N, s, &err),
-                  err);
-        oqt_system_destroy(s);
-    }
-    ASSERT_OK(oqt_system_create(&driven, 2, sigma_z, &err), err);
-    ASSERT_OK(oqt_system_add_drive(driven, drive, NULL, sigma_x, &err), err);
-    ASSERT_OK(oqt_chain_add_site(m->chain, 1, driven, &err), err);
-    oqt_system_destroy(driven);
+    m->chain = driven_chain(N, 1, &seed);
     for (size_t i = 0; i < N; i++)
         random_state(m->initial + 4 * i, 2, &seed);
     scale_complex(coupling, 0.5, sigma_y, 4);

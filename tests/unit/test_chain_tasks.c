@@ -9,46 +9,6 @@ static const size_t set_sites[] = {0, 1, 2, 5, 1, 2, 3, 0, 6, 4};
 
 /* ---- models ---- */
 
-static double shake(double t)
-{
-    return 0.4 * cos(2.3 * t);
-}
-
-static int drive(double *value, double t, void *ctx)
-{
-    (void)ctx;
-    *value = shake(t);
-    return 0;
-}
-
-/* Random terms, a drive on site 4. */
-static oqt_chain *random_chain(uint64_t seed)
-{
-    const size_t dim[N] = {2, 2, 2, 2, 2, 2, 2};
-    oqt_complex h[16], a[16];
-    oqt_chain *chain = NULL;
-    oqt_system *driven = NULL;
-    oqt_error err = {0};
-
-    ASSERT_OK(oqt_chain_create(&chain, N, dim, &err), err);
-    for (size_t k = 0; k < 2 * N - 1; k++) {
-        size_t d = k < N ? 2 : 4;
-        oqt_system *s;
-
-        random_hermitian(h, d, &seed);
-        random_complex(a, d * d, &seed);
-        s = damped_system(d, h, 0.05, a);
-        ASSERT_OK(k < N ? oqt_chain_add_site(chain, k, s, &err) : oqt_chain_add_bond(chain, k - N, s, &err),
-                  err);
-        oqt_system_destroy(s);
-    }
-    ASSERT_OK(oqt_system_create(&driven, 2, sigma_z, &err), err);
-    ASSERT_OK(oqt_system_add_drive(driven, drive, NULL, sigma_x, &err), err);
-    ASSERT_OK(oqt_chain_add_site(chain, 4, driven, &err), err);
-    oqt_system_destroy(driven);
-    return chain;
-}
-
 /* What other programs make: traces hold up to their truncation only. */
 static oqt_pt *imported_tensor(void)
 {
@@ -171,7 +131,7 @@ static void check_same(const struct table *a, const struct table *b, size_t firs
 START_TEST(records_are_what_single_steps_show)
 {
     oqt_complex coupling[4];
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     struct controls c;
     oqt_pt *pts[2];
     struct table *wanted = calloc(1, sizeof *wanted), *got = calloc(1, sizeof *got);
@@ -216,7 +176,7 @@ END_TEST
 /* Only what is wanted is written. */
 START_TEST(records_may_be_left_out)
 {
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_pt *pt = imported_tensor();
     struct table *wanted = calloc(1, sizeof *wanted), *got = calloc(1, sizeof *got),
                  *none = calloc(1, sizeof *none);
@@ -265,7 +225,7 @@ static int second_time(const char *phase, double fraction, void *ctx)
 START_TEST(canceled_records_hold_what_was_done)
 {
     const size_t n_pt[N] = {1};
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_complex coupling[4], initial[4 * N];
     struct table *wanted = calloc(1, sizeof *wanted), *got = calloc(1, sizeof *got),
                  *none = calloc(1, sizeof *none);
@@ -311,7 +271,7 @@ END_TEST
 START_TEST(bad_records_are_refused)
 {
     static const size_t zero[1] = {0}, one[1] = {1}, two[1] = {2}, beyond[1] = {N}, falling[2] = {3, 2};
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_pt *pt = imported_tensor();
     oqt_tebd *run = start(chain, pt, NULL, 1);
     struct table *got = calloc(1, sizeof *got), *none = calloc(1, sizeof *none);
@@ -364,7 +324,7 @@ static bool one_waits(const oqt__task *a, const oqt__task *b)
  * before one that it waits for. */
 START_TEST(tasks_are_in_the_order_of_their_ranks)
 {
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_pt *pt = imported_tensor();
     const oqt_pt *pts[1] = {pt};
     const size_t n_pt[N] = {0, 0, 0, 0, 0, 0, 1};
@@ -424,7 +384,7 @@ END_TEST
 START_TEST(equal_gates_are_shared_evenly)
 {
     static const int threads[4] = {1, 2, 3, 64};
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
     oqt_complex initial[4 * N] = {{0.0, 0.0}};
     oqt_tebd *run = NULL;
@@ -469,7 +429,7 @@ static double seconds_from(const oqt__task *task, size_t n, size_t k, const doub
 START_TEST(forecasts_keep_the_bounds_of_lists)
 {
     static const int threads[6] = {1, 2, 3, 4, 8, 1000};
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
     oqt_pt *pt = imported_tensor();
     oqt_tebd *run = start(chain, pt, NULL, 1);
     struct table *got = calloc(1, sizeof *got);
@@ -538,7 +498,7 @@ static oqt_status record_two_steps(void *ctx)
 
 START_TEST(every_allocation_may_fail)
 {
-    oqt_chain *chain = random_chain(17);
+    oqt_chain *chain = driven_chain(N, 4, &(uint64_t){17});
 
     ck_assert_uint_ge(check_every_allocation(record_two_steps, chain), 60);
     oqt_chain_destroy(chain);
