@@ -20,7 +20,7 @@ oqt_status oqt__chain_site_reserve(oqt__chain_site *site, size_t len, oqt_error 
 {
     if (len <= site->room)
         return OQT_OK;
-    len += len / 16; /* bonds that have settled still go up and down a little */
+    len += len / 16;    /* bonds that have settled still go up and down a little */
     oqt__free(site->x); /* first: peaks are lower */
     site->room = 0;
     site->x = oqt__doubles(len);
