@@ -150,7 +150,8 @@ OQT_API void oqt_tebd_destroy(oqt_tebd *run);
  * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ENOMEM, OQT_ECONV, OQT_ECANCELED
  *
  * Progress is reported every few steps, and on cancellation the run stands after the last complete step.
- * After any other failure the run can only be destroyed.
+ * After any other failure there is no state any more: the run can be destroyed, or restored from a file, and
+ * whatever asks for its state fails in the same way (oqt_tebd_trace gives NaN).
  *
  * Cost of a gate: about 300 bond^3 for two-level systems. Threads: a task for each gate and each site with
  * process tensors, which waits for its neighbors only. Those that most depends on, at the present bonds, come

@@ -176,11 +176,13 @@ typedef struct {
     oqt__mps *mps;
     double dt, start_time;
     size_t n_ops; /* gates and sites with process tensors in a step */
-    bool failed;
     oqt__tebd_point point;
 } oqt__tebd_view;
 
 oqt__tebd_view oqt__tebd_look(const oqt_tebd *run);
+
+/** OQT_OK, or what the run has failed with: there is no state any more. */
+oqt_status oqt__tebd_stands(const oqt_tebd *run, oqt_error *err);
 
 /** Process tensor e of a site, NULL if it has not so many. */
 const oqt_pt *oqt__tebd_pt(const oqt_tebd *run, size_t site, size_t e);

@@ -158,9 +158,9 @@ oqt_status oqt_tebd_save(const oqt_tebd *run, const char *path, oqt_error *err)
 
     if (!run || !path)
         return oqt__fail(err, OQT_EINVAL, "run or path of the file is missing");
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     view = oqt__tebd_look(run);
-    if (view.failed)
-        return oqt__fail(err, OQT_EINVAL, "the run has failed before and cannot be saved");
     if (!count_words(&words, view.mps))
         return oqt__fail(err, OQT_ERANGE, "the state of the chain is too large");
     length = oqt__checkpoint_length(words);

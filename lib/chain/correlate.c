@@ -160,9 +160,10 @@ static oqt_status check_insertions(const oqt_tebd *run, size_t n, const oqt_tebd
 {
     oqt__tebd_view view = oqt__tebd_look(run);
     uint64_t at = view.point.stats.n_steps;
+    oqt_status st = oqt__tebd_stands(run, err);
 
-    if (view.failed)
-        return oqt__fail(err, OQT_EINVAL, "the run has failed before");
+    if (st != OQT_OK)
+        return st;
     if (n < 1 || n > MAX_INSERTIONS)
         return oqt__fail(err, OQT_EINVAL, "there must be 1 to %d insertions, got %zu", MAX_INSERTIONS, n);
     for (size_t k = 0; k < n; k++) {

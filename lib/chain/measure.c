@@ -118,7 +118,8 @@ oqt_status oqt_tebd_expectations(oqt_complex *out, const oqt_tebd *run, const oq
         return oqt__fail(err, OQT_EINVAL, "run, operators or place for expectation values is missing");
     chain = oqt__tebd_look(run).chain;
     mps = oqt__tebd_look(run).mps;
-    if ((st = oqt__chain_check_operators(chain, op, err)) != OQT_OK)
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK ||
+        (st = oqt__chain_check_operators(chain, op, err)) != OQT_OK)
         return st;
     m = largest_bond(mps);
     a = oqt__doubles(2 * total_legs(chain));
@@ -276,7 +277,7 @@ oqt_status oqt_tebd_correlators(oqt_complex *out, const oqt_tebd *run, const oqt
 
 double oqt_tebd_trace(const oqt_tebd *run)
 {
-    return oqt__mps_trace(oqt__tebd_look(run).mps);
+    return oqt__tebd_stands(run, NULL) == OQT_OK ? oqt__mps_trace(oqt__tebd_look(run).mps) : NAN;
 }
 
 /* Shannon entropy of the shares of the squares. */
@@ -302,6 +303,8 @@ oqt_status oqt_tebd_entropies(double *out, double *norm, const oqt_tebd *run, oq
 
     if (!run || (!out && !norm))
         return oqt__fail(err, OQT_EINVAL, "run or place for entropies is missing");
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     oqt__blas_enter(&guard);
     if ((st = oqt__mps_copy(&mps, oqt__tebd_look(run).mps, true, err)) == OQT_OK)
         st = oqt__mps_canonicalize(&found, &mps, NEGLIGIBLE, err);

@@ -50,6 +50,8 @@ oqt_status oqt_tebd_density(oqt_complex *rho, const oqt_tebd *run, size_t n, con
 
     if (!rho || !run || !sites || n == 0)
         return oqt__fail(err, OQT_EINVAL, "run, sites or place for the density matrix is missing");
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     oqt__blas_enter(&guard);
     st = reduced_density(rho, run, n, sites, err);
     oqt__blas_leave(&guard);
@@ -59,10 +61,12 @@ oqt_status oqt_tebd_density(oqt_complex *rho, const oqt_tebd *run, size_t n, con
 oqt_status oqt_tebd_densities(oqt_complex *rho, const oqt_tebd *run, oqt_error *err)
 {
     oqt__blas_guard guard = {false};
-    oqt_status st = OQT_OK;
+    oqt_status st;
 
     if (!rho || !run)
         return oqt__fail(err, OQT_EINVAL, "run or place for the density matrices is missing");
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     oqt__blas_enter(&guard);
     for (size_t i = 0; st == OQT_OK && i < run->mps.n; rho += run->mps.site[i++].p)
         st = reduced_density(rho, run, 1, &i, err);

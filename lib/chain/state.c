@@ -278,9 +278,12 @@ oqt_status oqt_tebd_tensor(oqt_complex *out, const oqt_tebd *run, size_t site, i
 {
     const oqt__chain_site *s;
     size_t bath;
+    oqt_status st;
 
     if (!out || !run)
         return oqt__fail(err, OQT_EINVAL, "run or place for the tensor is missing");
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     if (site >= run->mps.n)
         return oqt__fail(err, OQT_EINVAL, "site %zu is beyond the last one, %zu", site, run->mps.n - 1);
     s = run->mps.site + site;

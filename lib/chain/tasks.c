@@ -255,8 +255,8 @@ static oqt_status steps(oqt_tebd *run, uint64_t n, const oqt__records *records, 
     recording rec = {records, 0};
     oqt_status st;
 
-    if (run->failure.code != OQT_OK)
-        return oqt__fail(err, run->failure.code, "the run has failed before: %s", run->failure.text);
+    if ((st = oqt__tebd_stands(run, err)) != OQT_OK)
+        return st;
     if (n > UINT64_MAX - run->stats.n_steps)
         return oqt__fail(err, OQT_EINVAL, "too many steps");
     if ((st = oqt__tebd_covers(run, run->stats.n_steps + n, err)) != OQT_OK ||

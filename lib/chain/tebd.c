@@ -216,6 +216,13 @@ void oqt_tebd_get_stats(oqt_tebd_stats *out, const oqt_tebd *run)
 
 /* ---- for other files ---- */
 
+oqt_status oqt__tebd_stands(const oqt_tebd *run, oqt_error *err)
+{
+    if (run->failure.code != OQT_OK)
+        return oqt__fail(err, run->failure.code, "the run has failed before: %s", run->failure.text);
+    return OQT_OK;
+}
+
 oqt__tebd_view oqt__tebd_look(const oqt_tebd *run)
 {
     return (oqt__tebd_view){.chain = run->chain,
@@ -225,7 +232,6 @@ oqt__tebd_view oqt__tebd_look(const oqt_tebd *run)
                             .dt = run->dt,
                             .start_time = run->start_time,
                             .n_ops = run->n_ops,
-                            .failed = run->failure.code != OQT_OK,
                             .point = {run->stats, run->trace0}};
 }
 

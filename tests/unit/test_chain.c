@@ -611,10 +611,11 @@ static int fail_late(double *value, double t, void *ctx)
 START_TEST(failing_callbacks_end_a_run)
 {
     oqt_chain *chain = xyz_chain(3);
-    oqt_complex initial[12];
+    oqt_complex initial[12], out[256];
     oqt_system *site = NULL;
     oqt_error err = {0};
     oqt_tebd *run;
+    double entropy[2];
 
     for (size_t i = 0; i < 3; i++)
         set_state(initial, i, UP);
@@ -624,6 +625,16 @@ START_TEST(failing_callbacks_end_a_run)
     run = start(chain, initial, NULL, NULL, 0.2, 2, 1e-6, 2);
     ck_assert_int_eq(oqt_tebd_step(run, 40, &err), OQT_ECALLBACK);
     ck_assert_int_eq(oqt_tebd_step(run, 1, &err), OQT_ECALLBACK);
+    ck_assert_ptr_nonnull(strstr(err.text, "failed before"));
+    /* nor is there a state to ask for */
+    ck_assert_int_eq(oqt_tebd_density(out, run, 1, (size_t[]){0}, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_densities(out, run, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_expectations(out, run, initial, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_correlators(out, run, initial, initial, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_entropies(entropy, NULL, run, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_tensor(out, run, 0, 0, &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_save(run, "never-written", &err), OQT_ECALLBACK);
+    ck_assert(isnan(oqt_tebd_trace(run)));
     oqt_tebd_destroy(run);
     oqt_system_destroy(site);
     oqt_chain_destroy(chain);
