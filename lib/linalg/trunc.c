@@ -74,6 +74,7 @@ size_t oqt__trunc_rank(const oqt__trunc *rule, const double *s, size_t k, double
     double scale = k > 0 && s[0] > 0.0 ? s[0] : 1.0;
     double tail = (rest / scale) * (rest / scale), limit = rule->rel_tail * rule->rel_tail;
     size_t rank = k;
+    bool more = (rule->abs_tol > 0.0 && rest > rule->abs_tol) || (rule->rel_tail > 0.0 && tail > limit);
 
     if (k > 0 && s[0] == 0.0 && (rule->rel_tail > 0.0 || rule->abs_tol > 0.0))
         rank = 0; /* where the relative condition reads 0 <= 0 */
@@ -87,8 +88,9 @@ size_t oqt__trunc_rank(const oqt__trunc *rule, const double *s, size_t k, double
             tail = next;
         }
     }
-    record->limited =
-        rule->max_rank > 0 && rank > rule->max_rank && (rule->rel_tail > 0.0 || rule->abs_tol > 0.0);
+    /* with as many values as allowed, what is left of the matrix may be more than the rule drops */
+    record->limited = rule->max_rank > 0 && (rule->rel_tail > 0.0 || rule->abs_tol > 0.0) &&
+                      (rank > rule->max_rank || (rank == rule->max_rank && more));
     if (rule->max_rank > 0)
         for (; rank > rule->max_rank; rank--)
             tail += (s[rank - 1] / scale) * (s[rank - 1] / scale);

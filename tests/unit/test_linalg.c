@@ -795,6 +795,33 @@ START_TEST(right_vectors_alone_agree_with_the_full_path)
 }
 END_TEST
 
+/* A factorization that ends with just as many columns as the limit allows has left some that count. */
+START_TEST(right_vectors_tell_of_a_limit_just_reached)
+{
+    enum { M = 40, N = 50, LIMIT = 16 };
+    const double small[] = {2e-3, 1e-4};
+    oqt__trunc rule = {.rel_tail = 1e-3, .max_rank = LIMIT};
+    oqt__svd_ws ws = {0};
+    uint64_t seed = 43;
+    oqt_error err = {0};
+
+    for (size_t i = 0; i < 2; i++) {
+        oqt__trunc_record rec;
+        double values[M], s[M], *a;
+        size_t rank;
+
+        for (size_t k = 0; k < M; k++)
+            values[k] = k < LIMIT ? 1.0 : small[i];
+        a = new_with_spectrum(values, M, N, &seed);
+        ASSERT_OK(oqt__svd_right(&rank, s, a, &ws, M, N, &rule, &rec, &err), err);
+        ck_assert_uint_eq(rank, LIMIT);
+        ck_assert_int_eq(rec.limited, small[i] > rule.rel_tail);
+        free(a);
+    }
+    oqt__svd_ws_release(&ws);
+}
+END_TEST
+
 /* Values that repeat, as those of symmetric chains do, and zeros; elements beyond the range of squares; and
  * what is refused. */
 START_TEST(right_vectors_of_unusual_matrices)
@@ -1674,6 +1701,7 @@ int main(void)
     tcase_add_test(tc, reused_workspace_changes_nothing);
     tcase_add_test(tc, randomized_path_agrees_with_the_full_one);
     tcase_add_test(tc, right_vectors_alone_agree_with_the_full_path);
+    tcase_add_test(tc, right_vectors_tell_of_a_limit_just_reached);
     tcase_add_test(tc, right_vectors_of_unusual_matrices);
     tcase_add_test(tc, triangle_times_orthogonal_factor_is_the_matrix);
     tcase_add_test(tc, randomized_path_takes_an_exact_rank_and_a_step);
