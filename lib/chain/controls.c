@@ -40,6 +40,7 @@ static oqt_status control_bond(oqt_tebd *run, size_t b, oqt_when when, bool *act
     if (st == OQT_OK && kind != OQT__CONTROL_NONE) {
         oqt__gates_from_joint(s, &run->gates, b, s);
         st = oqt__mps_gate(&run->mps, b, s, &run->rule, run->ws, run->record + b, err);
+        run->widest[b] = run->mps.site[b].r > run->widest[b] ? run->mps.site[b].r : run->widest[b];
         *acted = true;
     }
     oqt__free(s);

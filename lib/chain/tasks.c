@@ -229,7 +229,7 @@ static oqt_status advance(oqt_tebd *run, uint64_t some, bool before, recording *
     return OQT_OK;
 }
 
-static void gather_stats(oqt_tebd *run)
+void oqt__tebd_gather_stats(oqt_tebd *run)
 {
     oqt__trunc_record sum = {0};
 
@@ -273,7 +273,7 @@ static oqt_status steps(oqt_tebd *run, uint64_t n, const oqt__records *records, 
             break;
         st = advance(run, some, before, &rec, err);
     }
-    gather_stats(run);
+    oqt__tebd_gather_stats(run);
     if (run->failure.code == OQT_OK)
         run->stats.trace_drift = fabs(oqt__mps_trace(&run->mps) - run->trace0);
     oqt__blas_leave(&guard);

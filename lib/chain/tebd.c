@@ -138,6 +138,9 @@ static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_compl
 
     if (!out || !chain || !given || (!initial && !arrays))
         return oqt__fail(err, OQT_EINVAL, "chain, initial state, options or place for the run is missing");
+    for (size_t i = 0; n_pt && !pts && i < chain->n; i++)
+        if (n_pt[i] > 0)
+            return oqt__fail(err, OQT_EINVAL, "process tensors of site %zu are missing", i);
     if ((st = oqt__options_read(&full, given, &defaults, sizeof full, sizeof full, "chain", err)) != OQT_OK ||
         (st = check_options(opt, err)) != OQT_OK)
         return st;
@@ -185,8 +188,8 @@ static oqt_status create(oqt_tebd **out, const oqt_chain *chain, const oqt_compl
         goto done;
     run->trace0 = oqt__mps_trace(&run->mps);
     for (size_t i = 0; i < chain->n; i++)
-        if (run->mps.site[i].r > run->stats.bond_dimension)
-            run->stats.bond_dimension = run->mps.site[i].r;
+        run->widest[i] = run->mps.site[i].r > run->widest[i] ? run->mps.site[i].r : run->widest[i];
+    oqt__tebd_gather_stats(run); /* controls may have truncated already */
     *out = run;
     run = NULL;
 done:

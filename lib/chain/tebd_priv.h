@@ -167,4 +167,7 @@ typedef struct {
 /** Rank the tasks from `begin` on, and put those that others wait for the longest first. */
 oqt__outlook oqt__graph_rank(oqt_tebd *run, size_t begin);
 
+/** Add what truncations and tasks of all sites did up in the figures of the run. */
+void oqt__tebd_gather_stats(oqt_tebd *run);
+
 #endif

@@ -312,6 +312,52 @@ START_TEST(controls_may_change_the_trace)
 }
 END_TEST
 
+/* A gate that entangles two sites wholly: four states of equal weight, of which a limit of three leaves one,
+ * traces aside. Figures know of it wherever it acts. */
+START_TEST(controls_count_in_figures)
+{
+    const double h = M_SQRT1_2;
+    const oqt_complex bell[16] = {{h, 0}, {0, 0}, {h, 0}, {0, 0},  {0, 0}, {h, 0}, {0, 0},  {h, 0},
+                                  {0, 0}, {h, 0}, {0, 0}, {-h, 0}, {h, 0}, {0, 0}, {-h, 0}, {0, 0}};
+    const size_t dim[2] = {2, 2};
+    oqt_complex initial[8], super[256];
+    oqt_chain *chain = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_chain_create(&chain, 2, dim, &err), err);
+    ASSERT_OK(oqt_super_unitary(super, 4, bell, &err), err);
+    set_state(initial, 0, UP);
+    set_state(initial, 1, UP);
+    for (uint64_t at = 0; at < 2; at++)
+        for (int limited = 0; limited < 2; limited++) {
+            oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+            oqt_control *control = NULL;
+            const oqt_control *controls[1];
+            oqt_tebd_stats stats;
+            oqt_tebd *run = NULL;
+
+            ASSERT_OK(oqt_control_create(&control, 4, &err), err);
+            ASSERT_OK(oqt_control_add(control, at, OQT_PRE, super, &err), err);
+            controls[0] = control;
+            opt.bond_controls = controls;
+            opt.dt = 0.2;
+            opt.max_bond = limited ? 3 : 0;
+            ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+            if (at > 0)
+                ASSERT_OK(oqt_tebd_step(run, at, &err), err);
+            oqt_tebd_get_stats(&stats, run);
+            if (!limited)
+                ck_assert_uint_eq(stats.bond_dimension, 4);
+            ck_assert_int_eq(stats.bond_limit_hit, limited);
+            ck_assert_double_eq_tol(stats.discarded_weight, limited ? 0.75 : 0.0, 1e-12);
+            ck_assert_double_gt(stats.flops, 0.0);
+            oqt_control_destroy(control);
+            oqt_tebd_destroy(run);
+        }
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
 /* ---- dense superoperators ---- */
 
 enum { DENSE = MAX_DENSE * MAX_DENSE };
@@ -894,6 +940,7 @@ START_TEST(bad_input_is_refused)
     opt.dt = 0.0;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     opt.dt = 0.2;
+    ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, one, NULL, &opt, &err), OQT_EINVAL);
     opt.order = 3;
     ck_assert_int_eq(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), OQT_EINVAL);
     opt.order = 2;
@@ -967,6 +1014,7 @@ int main(void)
     tcase_add_test(tc, baths_give_reference_numbers);
     tcase_add_test(tc, pulses_give_reference_numbers);
     tcase_add_test(tc, controls_may_change_the_trace);
+    tcase_add_test(tc, controls_count_in_figures);
     tcase_add_test(tc, drives_equal_the_joint_system);
     tcase_add_test(tc, failing_callbacks_end_a_run);
     tcase_add_test(tc, chains_equal_dense_products);
