@@ -198,7 +198,7 @@ OQT_API oqt_status oqt_tebd_record(const oqt_tebd_records *out, oqt_tebd *run, u
 OQT_API oqt_status oqt_tebd_save(const oqt_tebd *run, const char *path, oqt_error *err);
 
 /**
- * Let a run stand where that of a file was saved, statistics included.
+ * Let a run stand where that of a file was saved, figures included (sums of discarded weights to rounding).
  *
  * @param[in,out] run  made with the same chain, process tensors, time step, order, tolerance and largest
  * bond; its own state is replaced. Unchanged on failure

@@ -490,6 +490,9 @@ if [ -s "$scratch/check/state" ]; then
   expect_code 3
   expect_error "state.rows: cannot be read"
 fi
+run run "$scratch/check/chain.yaml" -o "$scratch/check/state"
+expect_code 2
+expect_error "is named for two outputs"
 echo "no state" >"$scratch/check/state"
 run run "$scratch/check/chain.yaml" --resume
 expect_code 2

@@ -20,6 +20,23 @@ void places_release(struct places *places)
     *places = (struct places){0};
 }
 
+/* Each but once: a bath, a control or a term would be there twice. */
+static int check_distinct(const struct places *places, const struct node *node, size_t count)
+{
+    bool *seen = calloc(count, sizeof *seen);
+    char path[PATH_SIZE];
+    int code = seen ? CLI_OK : fail_memory();
+
+    for (size_t i = 0; i < places->n && !code; i++) {
+        if (seen[places->at[i]])
+            code = node_fail(node, "%s names %zu twice; expected distinct numbers", node_path(path, node),
+                             places->at[i]);
+        seen[places->at[i]] = true;
+    }
+    free(seen);
+    return code;
+}
+
 int places_read(struct places *out, const struct node *node, size_t count)
 {
     bool all = node->kind == NODE_SCALAR && strcmp(node->text, "all") == 0, list = node->kind == NODE_LIST;
@@ -39,6 +56,8 @@ int places_read(struct places *out, const struct node *node, size_t count)
             code = read_integer(&x, list ? node->child[i] : node, 0, count - 1);
         places.at[i] = (size_t)x;
     }
+    if (!code)
+        code = check_distinct(&places, node, count);
     if (code) {
         places_release(&places);
     } else {

@@ -204,13 +204,13 @@ static int choose_tolerance(const struct node **accuracy, struct node *map)
     return CLI_OK;
 }
 
-static int read_max_bond(size_t *out, struct input *in, struct node *map)
+static int read_max_bond(size_t *out, struct input *in, struct node *map, uint64_t least)
 {
     uint64_t max_bond = 0;
     int code = CLI_OK;
 
     if (node_get(map, "max_bond"))
-        code = get_integer(&max_bond, &in->tree, map, "max_bond", 1, 1000000, NULL);
+        code = get_integer(&max_bond, &in->tree, map, "max_bond", least, 1000000, NULL);
     *out = (size_t)max_bond;
     return code;
 }
@@ -236,7 +236,7 @@ static int read_tensor_method(struct input *in, struct node *map, const char *co
     if (node_get(map, "path_rate"))
         code = get_number(&in->path_rate, &in->tree, map, "path_rate", POSITIVE, NULL);
     if (code == CLI_OK)
-        code = read_max_bond(&in->max_bond, in, map);
+        code = read_max_bond(&in->max_bond, in, map, 1);
     if (code)
         return code;
     in->method = methods[name];
@@ -290,7 +290,7 @@ static int read_chain_method(struct input *in)
     if ((code = get_section(&map, &in->tree, "method", true)) || (code = check_keys(map, keys, NULL)) ||
         (code = get_integer(&order, &in->tree, map, "order", 1, 4, "2")) ||
         (code = get_number(&in->chain.tolerance, &in->tree, map, "tolerance", BETWEEN_0_AND_1, "1e-06")) ||
-        (code = read_max_bond(&in->chain.max_bond, in, map)) ||
+        (code = read_max_bond(&in->chain.max_bond, in, map, 3)) ||
         (code = get_map(&tensor, &in->tree, map, "process_tensor", true)) ||
         (code = check_keys(tensor, tensor_keys, NULL)))
         return code;

@@ -19,7 +19,8 @@ static bool is_stdout(const char *path)
 static int check_outputs(const struct run_options *o, const struct input *in)
 {
     bool hdf5 = o->output && table_format_of(o->output) == TABLE_HDF5;
-    const char *paths[] = {o->output, o->report, o->plot};
+    const char *paths[] = {o->output, o->report, o->plot, in->chain.checkpoint};
+    enum { N_PATHS = sizeof paths / sizeof *paths };
     int code = CLI_OK;
 
     if (in->task == TASK_PROCESS_TENSOR && o->plot)
@@ -32,17 +33,15 @@ static int check_outputs(const struct run_options *o, const struct input *in)
         return fail(CLI_INPUT, "--resume needs output.checkpoint, which the task chain has");
     if (hdf5 && !table_has_hdf5())
         return fail(CLI_INPUT, "this build has no HDF5 and cannot write %s", o->output);
-    for (size_t i = 0; i < 3; i++) {
-        for (size_t j = i + 1; j < 3; j++) {
+    for (size_t i = 0; i < N_PATHS; i++) {
+        for (size_t j = i + 1; j < N_PATHS; j++) {
             if (paths[i] && paths[j] && !is_stdout(paths[i]) && strcmp(paths[i], paths[j]) == 0)
                 return fail(CLI_INPUT, "%s is named for two outputs", paths[i]);
         }
     }
     if (o->dry_run)
         return CLI_OK;
-    if (in->chain.checkpoint)
-        code = outfile_probe(in->chain.checkpoint);
-    for (size_t i = 0; i < 3 && code == CLI_OK; i++) {
+    for (size_t i = 0; i < N_PATHS && code == CLI_OK; i++) {
         if (paths[i])
             code = outfile_probe(paths[i]);
     }
