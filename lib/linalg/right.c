@@ -71,7 +71,7 @@ static double norm_2(const double *a, size_t m, size_t n, const double *lengths,
 
         oqt__gemv(false, m, n, 1.0 / length, a, n, x, 0.0, y);
         norm = oqt__norm(y, m);
-        oqt__gemv(true, m, n, 1.0, a, n, y, 0.0, x);
+        oqt__gemv(true, m, n, 1.0 / norm, a, n, y, 0.0, x);
     }
     return norm;
 }

@@ -839,8 +839,8 @@ START_TEST(right_vectors_of_unusual_matrices)
         values[i] =
             i < 60 ? pow(10.0, -(double)(i / SAME)) : 0.0; /* 1e-6 stays: 6^(1/2) of them are too many */
     a = new_with_spectrum(values, M, N, &seed);
-    for (int scale = -1; scale <= 1; scale++) {
-        double unit = pow(10.0, 120.0 * scale);
+    for (int scale = -4; scale <= 4; scale++) {
+        double unit = pow(10.0, 30.0 * scale);
 
         for (size_t i = 0; i < (size_t)M * N; i++)
             v[i] = unit * a[i];
