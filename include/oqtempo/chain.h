@@ -98,7 +98,8 @@ typedef struct {
  * @param[in]  chain    copied
  * @param[in]  initial  for each site a d x d Hermitian matrix, one behind the other
  * @param[in]  n_pt     number of process tensors of each site; NULL: none at all
- * @param[in]  pts      those of site 0, of site 1, ..; borrowed until the run is destroyed
+ * @param[in]  pts      those of site 0, of site 1, ..; of any kind but OQT_PT_DEPHASING; borrowed until the
+ *                      run is destroyed
  * @return OQT_OK, OQT_EINVAL, OQT_ENOMEM, OQT_ERANGE, OQT_ECONV
  */
 OQT_API oqt_status oqt_tebd_create(oqt_tebd **out, const oqt_chain *chain, const oqt_complex *initial,
@@ -147,11 +148,13 @@ OQT_API void oqt_tebd_destroy(oqt_tebd *run);
 /**
  * Take n steps.
  *
- * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ENOMEM, OQT_ECONV, OQT_ECANCELED
+ * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ENOMEM, OQT_ECONV (also if a
+ * control leaves nothing of the state), OQT_ECALLBACK, OQT_ECANCELED
  *
- * Progress is reported every few steps, and on cancellation the run stands after the last complete step.
- * After any other failure there is no state any more: the run can be destroyed, or restored from a file, and
- * whatever asks for its state fails in the same way (oqt_tebd_trace gives NaN).
+ * Progress is reported every few steps, and on cancellation the run stands after the last complete step. Of
+ * more steps than a process tensor covers none is taken. After any other failure there is no state any more:
+ * the run can be destroyed, or restored from a file, and whatever asks for its state fails in the same way
+ * (oqt_tebd_trace gives NaN).
  *
  * Cost of a gate: about 300 bond^3 for two-level systems. Threads: a task for each gate and each site with
  * process tensors, which waits for its neighbors only. Those that most depends on, at the present bonds, come
@@ -203,7 +206,8 @@ OQT_API oqt_status oqt_tebd_save(const oqt_tebd *run, const char *path, oqt_erro
  * @param[in,out] run  made with the same chain, process tensors, time step, order, tolerance and largest
  * bond; its own state is replaced. Unchanged on failure
  * @return OQT_OK, OQT_EINVAL (the file was made with something else, and the text says with what),
- * OQT_ENOMEM, OQT_EIO, OQT_EFORMAT (no such file, or cut off or altered)
+ * OQT_ENOMEM, OQT_EIO (it cannot be read), OQT_EFORMAT (it is none of a run of a chain, or cut off or
+ * altered)
  *
  * Terms that depend on time and controls are not compared.
  */
