@@ -97,7 +97,8 @@ def cheapest(found, limit):
 
 def ours(bench, case, args):
     """CPU seconds and bond of oqtempo for each limit."""
-    command = [bench, "-c", case, "-r", str(args.runs)] + (["-q"] if args.quick else [])
+    # as fine as the grids of the others; an error has to last at all finer tolerances
+    command = [bench, "-c", case, "-p", "12", "-r", str(args.runs)] + (["-q"] if args.quick else [])
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [x.split("\t") for x in lines if x.startswith(case)]
     return {x[1]: (float(x[2]), int(x[3])) for x in rows if x[1] in LIMITS and x[2] != "-"}
