@@ -46,6 +46,13 @@ usage 'option -o is empty' run "$example" -o ''
 usage 'option --threads is "0"; expected a whole number from 1 to 4096' run "$example" --threads 0
 usage 'option --threads is "two"; expected' run "$example" --threads=two
 usage 'is named for two outputs' run "$example" -o x --report x
+cp "$example" "$scratch/own.yaml"
+ln "$scratch/own.yaml" "$scratch/also-own.tsv"
+for out in "$scratch/own.yaml" "$scratch/also-own.tsv"; do
+  usage 'is the input; it would be lost' run "$scratch/own.yaml" -o "$out"
+  usage 'is the input; it would be lost' run "$scratch/own.yaml" --dry-run --report "$out"
+done
+check 'the input was changed' cmp -s "$example" "$scratch/own.yaml"
 usage 'expected oqtempo pt build FILE.yaml -o PT.h5' pt build "$example"
 usage 'expected -o with a name ending in .h5' pt build "$example" -o pt.tsv
 usage 'expected oqtempo pt info PT.h5' pt info

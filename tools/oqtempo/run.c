@@ -7,12 +7,21 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- before ---- */
 
 static bool is_stdout(const char *path)
 {
     return !path || strcmp(path, "-") == 0;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) &&
+                                 x.st_dev == y.st_dev && x.st_ino == y.st_ino);
 }
 
 /* Everything about the outputs that can be known before the computation. */
@@ -34,8 +43,13 @@ static int check_outputs(const struct run_options *o, const struct input *in)
     if (hdf5 && !table_has_hdf5())
         return fail(CLI_INPUT, "this build has no HDF5 and cannot write %s", o->output);
     for (size_t i = 0; i < N_PATHS; i++) {
+        if (is_stdout(paths[i]))
+            continue;
+        if (same_file(paths[i], o->file))
+            return fail(CLI_INPUT, "%s is the input; it would be lost if it were an output as well",
+                        paths[i]);
         for (size_t j = i + 1; j < N_PATHS; j++) {
-            if (paths[i] && paths[j] && !is_stdout(paths[i]) && strcmp(paths[i], paths[j]) == 0)
+            if (paths[j] && same_file(paths[i], paths[j]))
                 return fail(CLI_INPUT, "%s is named for two outputs", paths[i]);
         }
     }
