@@ -151,10 +151,10 @@ OQT_API void oqt_tebd_destroy(oqt_tebd *run);
  * @return OQT_OK, OQT_EINVAL (beyond the steps a process tensor covers), OQT_ENOMEM, OQT_ECONV (also if a
  * control leaves nothing of the state), OQT_ECALLBACK, OQT_ECANCELED
  *
- * Progress is reported every few steps, and on cancellation the run stands after the last complete step. Of
- * more steps than a process tensor covers none is taken. After any other failure there is no state any more:
- * the run can be destroyed, or restored from a file, and whatever asks for its state fails in the same way
- * (oqt_tebd_trace gives NaN).
+ * Progress is reported every few steps. On cancellation, and where a callback fails or makes a gate that is
+ * not finite, the run stands after the last complete step. Of more steps than a process tensor covers none is
+ * taken. After any other failure there is no state any more: the run can be destroyed, or restored from a
+ * file, and whatever asks for its state fails in the same way (oqt_tebd_trace gives NaN).
  *
  * Cost of a gate: about 300 bond^3 for two-level systems. Threads: a task for each gate and each site with
  * process tensors, which waits for its neighbors only. Those that most depends on, at the present bonds, come

@@ -130,16 +130,15 @@ oqt_status oqt__tebd_make_gates(oqt_tebd *run, oqt_error *err)
     return OQT_OK;
 }
 
-/* The gates of n steps from the present one on that depend on time. Callbacks are called here only. */
-oqt_status oqt__tebd_make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *err)
+oqt_status oqt__tebd_make_varying_gates(uint64_t *made, oqt_tebd *run, uint64_t n, oqt_error *err)
 {
     double **gate = run->varying;
     oqt_status st;
 
-    for (uint64_t s = 0; run->n_varying > 0 && s < n; s++)
+    for (*made = run->n_varying > 0 ? 0 : n; *made < n; ++*made)
         for (size_t k = 0; k < run->n_ops; k++) {
             const oqt__operation *op = run->op + k;
-            double t = run->start_time + (double)(run->stats.n_steps + s) * run->dt;
+            double t = run->start_time + (double)(run->stats.n_steps + *made) * run->dt;
 
             if (op->kind == OQT__GATE && !op->gate &&
                 (st = oqt__gates_make(*gate++, &run->gates, op->at, t + op->from * run->dt,

@@ -147,14 +147,13 @@ typedef struct {
     uint64_t done;
 } recording;
 
-/* n steps without controls between them. The last of them is recorded only if nothing else changes it. */
+/* n steps without controls between them, whose gates are there. The last of them is recorded only if nothing
+ * else changes it. */
 static oqt_status take_steps(oqt_tebd *run, uint64_t n, bool finished, const recording *rec, oqt_error *err)
 {
     double *const *gate = run->varying;
-    oqt_status st = oqt__tebd_make_varying_gates(run, n, err);
+    oqt_status st;
 
-    if (st != OQT_OK)
-        return st;
     run->n_tasks = 0;
     for (uint64_t s = 0; s < n; s++) {
         oqt__graph_add_step(run, run->stats.n_steps + s, &gate);
@@ -210,12 +209,16 @@ static oqt_status steps_between_controls(uint64_t *some, bool *before, const oqt
     return OQT_OK;
 }
 
-/* Some steps with the controls and records that go with them. */
+/* Some steps with the controls and records that go with them, or those before one whose gates fail: gates are
+ * made before anything changes, so that the run stands then. */
 static oqt_status advance(oqt_tebd *run, uint64_t some, bool before, recording *rec, oqt_error *err)
 {
-    bool later = before || run->imported;
-    oqt_status st;
+    uint64_t wanted = some;
+    oqt_status gates = oqt__tebd_make_varying_gates(&some, run, wanted, err), st;
+    bool later = run->imported || (before && some == wanted);
 
+    if (some == 0)
+        return gates;
     if ((st = oqt__tebd_apply_controls(run, OQT_POST, err)) != OQT_OK ||
         (st = take_steps(run, some, !later, rec, err)) != OQT_OK ||
         (st = oqt__tebd_apply_controls(run, OQT_PRE, err)) != OQT_OK ||
@@ -226,7 +229,7 @@ static oqt_status advance(oqt_tebd *run, uint64_t some, bool before, recording *
         return st;
     }
     rec->done += some;
-    return OQT_OK;
+    return gates;
 }
 
 void oqt__tebd_gather_stats(oqt_tebd *run)

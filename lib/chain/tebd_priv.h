@@ -131,8 +131,9 @@ oqt_status oqt__tebd_plan(oqt_tebd *run, int order, oqt_error *err);
 /** Matrices of the gates that do not depend on time, those of equal bond and length once. */
 oqt_status oqt__tebd_make_gates(oqt_tebd *run, oqt_error *err);
 
-/** The gates of n steps from the present one on that depend on time. Callbacks are called here only. */
-oqt_status oqt__tebd_make_varying_gates(oqt_tebd *run, uint64_t n, oqt_error *err);
+/** The gates of n steps from the present one on that depend on time; made: of how many steps they are there,
+ *  fewer if one cannot be made. Callbacks are called here only. */
+oqt_status oqt__tebd_make_varying_gates(uint64_t *made, oqt_tebd *run, uint64_t n, oqt_error *err);
 
 /* ---- records: records.c ---- */
 

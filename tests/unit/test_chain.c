@@ -654,35 +654,93 @@ static int fail_late(double *value, double t, void *ctx)
     return t > 2.0;
 }
 
-START_TEST(failing_callbacks_end_a_run)
+/* The run stands after the last step before the failure, with records and controls up to there. */
+START_TEST(failing_callbacks_leave_the_steps_before)
 {
+    enum { DONE = 10 }; /* the step from t = 2 fails */
     oqt_chain *chain = xyz_chain(3);
-    oqt_complex initial[12], out[256];
+    oqt_complex initial[12], flip[16], rho[(DONE + 4) * 12], wanted[(DONE + 1) * 12];
+    const oqt_control *controls[3] = {NULL};
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    oqt_tebd_records records = OQT_TEBD_RECORDS_INIT;
+    oqt_control *control = NULL;
     oqt_system *site = NULL;
+    oqt_tebd_stats stats;
     oqt_error err = {0};
-    oqt_tebd *run;
-    double entropy[2];
+    oqt_tebd *run = NULL;
 
     for (size_t i = 0; i < 3; i++)
         set_state(initial, i, UP);
     ASSERT_OK(oqt_system_create(&site, 2, sigma_z, &err), err);
     ASSERT_OK(oqt_system_add_drive(site, fail_late, NULL, sigma_x, &err), err);
     ASSERT_OK(oqt_chain_add_site(chain, 1, site, &err), err);
-    run = start(chain, initial, NULL, NULL, 0.2, 2, 1e-6, 2);
-    ck_assert_int_eq(oqt_tebd_step(run, 40, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_step(run, 1, &err), OQT_ECALLBACK);
+    ASSERT_OK(oqt_super_unitary(flip, 2, sigma_x, &err), err);
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    for (uint64_t step = DONE; step < DONE + 2;
+         step++) /* after the record, before the failing step: not yet */
+        ASSERT_OK(oqt_control_add(control, step, step == DONE ? OQT_POST : OQT_PRE, flip, &err), err);
+    controls[2] = control;
+    opt.dt = 0.2;
+    opt.n_threads = 2;
+    for (int late = 0; late < 2; late++) {
+        opt.site_controls = late ? controls : NULL;
+        for (int fails = 0; fails < 2; fails++) {
+            ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+            records.densities = fails ? rho : wanted;
+            if (fails)
+                ck_assert_int_eq(oqt_tebd_record(&records, run, DONE + 3, &err), OQT_ECALLBACK);
+            else
+                ASSERT_OK(oqt_tebd_record(&records, run, DONE, &err), err);
+            oqt_tebd_get_stats(&stats, run);
+            ck_assert_uint_eq(stats.n_steps, DONE);
+            if (fails) {
+                ck_assert_mem_eq(rho, wanted, sizeof wanted);
+                ck_assert_int_eq(oqt_tebd_step(run, 1, &err), OQT_ECALLBACK);
+                ASSERT_OK(oqt_tebd_densities(rho, run, &err), err);
+                ck_assert_mem_eq(rho, wanted + (size_t)DONE * 12, 12 * sizeof *rho);
+            }
+            oqt_tebd_destroy(run);
+        }
+    }
+    oqt_control_destroy(control);
+    oqt_system_destroy(site);
+    oqt_chain_destroy(chain);
+}
+END_TEST
+
+START_TEST(failed_runs_have_no_state)
+{
+    const oqt_complex nothing[16] = {{0, 0}};
+    oqt_chain *chain = xyz_chain(3);
+    oqt_complex initial[12], out[256];
+    const oqt_control *controls[3] = {NULL};
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    oqt_control *control = NULL;
+    oqt_error err = {0};
+    oqt_tebd *run = NULL;
+    double entropy[2];
+
+    for (size_t i = 0; i < 3; i++)
+        set_state(initial, i, UP);
+    ASSERT_OK(oqt_control_create(&control, 2, &err), err);
+    ASSERT_OK(oqt_control_add(control, 2, OQT_POST, nothing, &err), err);
+    controls[1] = control;
+    opt.dt = 0.2;
+    opt.site_controls = controls;
+    ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
+    ck_assert_int_eq(oqt_tebd_step(run, 4, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_step(run, 1, &err), OQT_ECONV);
     ck_assert_ptr_nonnull(strstr(err.text, "failed before"));
-    /* nor is there a state to ask for */
-    ck_assert_int_eq(oqt_tebd_density(out, run, 1, (size_t[]){0}, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_densities(out, run, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_expectations(out, run, initial, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_correlators(out, run, initial, initial, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_entropies(entropy, NULL, run, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_tensor(out, run, 0, 0, &err), OQT_ECALLBACK);
-    ck_assert_int_eq(oqt_tebd_save(run, "never-written", &err), OQT_ECALLBACK);
+    ck_assert_int_eq(oqt_tebd_density(out, run, 1, (size_t[]){0}, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_densities(out, run, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_expectations(out, run, initial, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_correlators(out, run, initial, initial, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_entropies(entropy, NULL, run, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_tensor(out, run, 0, 0, &err), OQT_ECONV);
+    ck_assert_int_eq(oqt_tebd_save(run, "never-written", &err), OQT_ECONV);
     ck_assert(isnan(oqt_tebd_trace(run)));
     oqt_tebd_destroy(run);
-    oqt_system_destroy(site);
+    oqt_control_destroy(control);
     oqt_chain_destroy(chain);
 }
 END_TEST
@@ -1016,7 +1074,8 @@ int main(void)
     tcase_add_test(tc, controls_may_change_the_trace);
     tcase_add_test(tc, controls_count_in_figures);
     tcase_add_test(tc, drives_equal_the_joint_system);
-    tcase_add_test(tc, failing_callbacks_end_a_run);
+    tcase_add_test(tc, failing_callbacks_leave_the_steps_before);
+    tcase_add_test(tc, failed_runs_have_no_state);
     tcase_add_test(tc, chains_equal_dense_products);
     tcase_add_test(tc, errors_fall_with_the_order);
     tcase_add_test(tc, truncation_conserves_traces);
