@@ -74,6 +74,18 @@ static struct baths baths_of(const struct model *m, int kind)
                                          {{0, 0, 0}, {NULL}}}[kind];
 }
 
+static oqt_tebd *after_three_steps(const struct model *m, int kind)
+{
+    struct baths b = baths_of(m, kind);
+    oqt_tebd_options opt = options_of(m);
+    oqt_tebd *run = NULL;
+    oqt_error err = {0};
+
+    ASSERT_OK(oqt_tebd_create(&run, m->chain, m->initial, b.n_pt, b.pts, &opt, &err), err);
+    ASSERT_OK(oqt_tebd_step(run, 3, &err), err);
+    return run;
+}
+
 /* ---- tensors ---- */
 
 struct tensors {
@@ -193,17 +205,12 @@ END_TEST
 START_TEST(first_states_are_the_traced_tensor)
 {
     struct model m;
-    struct baths b;
     struct tensors t;
-    oqt_tebd_options opt;
     oqt_tebd *run = NULL;
     oqt_error err = {0};
 
     make_model(&m);
-    b = baths_of(&m, 2);
-    opt = options_of(&m);
-    ASSERT_OK(oqt_tebd_create(&run, m.chain, m.initial, b.n_pt, b.pts, &opt, &err), err);
-    ASSERT_OK(oqt_tebd_step(run, 3, &err), err);
+    run = after_three_steps(&m, 2);
     take_out(&t, run);
     for (size_t i = 0; i < N; i++) {
         const oqt_chain_tensor *site = t.site + i;
@@ -295,8 +302,7 @@ START_TEST(states_that_do_not_fit_are_refused)
     make_model(&m);
     b = baths_of(&m, 0);
     opt = options_of(&m);
-    ASSERT_OK(oqt_tebd_create(&run, m.chain, m.initial, b.n_pt, b.pts, &opt, &err), err);
-    ASSERT_OK(oqt_tebd_step(run, 3, &err), err);
+    run = after_three_steps(&m, 0);
     take_out(&t, run);
     state = (oqt_chain_state){0, t.site, NULL};
 
@@ -352,17 +358,11 @@ static oqt_status go_on(void *ctx)
 START_TEST(every_allocation_may_fail)
 {
     struct model m;
-    struct baths b;
     struct tensors t;
-    oqt_tebd_options opt;
     oqt_tebd *run = NULL;
-    oqt_error err = {0};
 
     make_model(&m);
-    b = baths_of(&m, 0);
-    opt = options_of(&m);
-    ASSERT_OK(oqt_tebd_create(&run, m.chain, m.initial, b.n_pt, b.pts, &opt, &err), err);
-    ASSERT_OK(oqt_tebd_step(run, 3, &err), err);
+    run = after_three_steps(&m, 0);
     take_out(&t, run);
     oqt_tebd_destroy(run);
     ck_assert_uint_ge(check_every_allocation(go_on, &(struct job){&m, &t}), 40);
