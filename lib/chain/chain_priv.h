@@ -108,11 +108,10 @@ oqt_status oqt__mps_from_arrays(oqt__mps *out, const oqt_tebd *run, const oqt_ch
 /** Trace everything to the left and to the right of every bond, into l and r of the bonds. */
 void oqt__mps_trace_bonds(oqt__mps *mps);
 
-/** Trace of site s between a bond to its left and one to its right, in the vacuum of its process tensors:
- *  to the right bond from `left` (l numbers, NULL at the end of the chain: 1), and to the left bond from
- *  `right`. */
-void oqt__site_trace_right(double *out, const oqt__chain_site *s, const double *left);
-void oqt__site_trace_left(double *out, const oqt__chain_site *s, const double *right);
+/** Trace of a site in the vacuum of its process tensors, and of all to one side of it: out, on the bond to
+ * its right, from `trace` on that to its left (left: true), or the other way round. NULL at the end of the
+ * chain: 1. */
+void oqt__site_trace(double *out, const oqt__chain_site *s, bool left, const double *trace);
 
 /** Make room for len numbers in a site; what it held is lost if it has to grow, even if that fails. */
 oqt_status oqt__chain_site_reserve(oqt__chain_site *site, size_t len, oqt_error *err);

@@ -509,8 +509,8 @@ oqt_status oqt__mps_gate(oqt__mps *mps, size_t bond, const double *gate, const o
         (st = oqt__chain_bond_reserve(own, basis.rank, err)) != OQT_OK)
         return st;
     memcpy(own->s, basis.s, basis.rank * sizeof *own->s);
-    oqt__site_trace_right(own->l, left, outer_l ? outer_l->l : NULL);
-    oqt__site_trace_left(own->r, right, outer_r ? outer_r->r : NULL);
+    oqt__site_trace(own->l, left, true, outer_l ? outer_l->l : NULL);
+    oqt__site_trace(own->r, right, false, outer_r ? outer_r->r : NULL);
     rec.flops = gate_flops(&g, &basis, &rec);
     oqt__trunc_add(record, &rec);
     return OQT_OK;

@@ -32,46 +32,26 @@ oqt_status oqt__chain_check_operators(const oqt_chain *chain, const oqt_complex 
     return OQT_OK;
 }
 
-/* out[2][l]: the site with an operator on it, whose parts are a[2][p], between its right bond, which is
- * closed by the trace, and its left one. */
-static void close_right(double *out, const oqt__mps *mps, size_t i, const double *a, double *x)
+/* The site with an operator on it, whose parts are a[2][p], between its two bonds, of which one is closed by
+ * the trace of all beyond it: out[2][l] if that is the right one, out[2][r] if the left one. */
+static void close_side(double *out, const oqt__mps *mps, size_t i, bool left, const double *a, double *x)
 {
     const oqt__chain_site *s = mps->site + i;
-    const double *right = i + 1 < mps->n ? mps->bond[i].r : NULL;
-    size_t lr = s->l * s->r;
+    const double *right_trace = i + 1 < mps->n ? mps->bond[i].r : NULL;
+    const double *trace = !left ? right_trace : i > 0 ? mps->bond[i - 1].l : NULL;
+    size_t n = left ? s->r : s->l;
 
-    memset(out, 0, 2 * s->l * sizeof *out);
+    memset(out, 0, 2 * n * sizeof *out);
     for (size_t p = 0; p < s->p; p++) {
-        const double *from = s->x + p * s->a * lr;
+        const double *from = s->x + p * s->a * s->l * s->r;
 
-        if (right)
-            oqt__gemv(false, s->l, s->r, 1.0, from, s->r, right, 0.0, x);
+        if (trace)
+            oqt__gemv(left, s->l, s->r, 1.0, from, s->r, trace, 0.0, x);
         else
-            memcpy(x, from, s->l * sizeof *x);
+            memcpy(x, from, n * sizeof *x);
         for (size_t part = 0; part < 2; part++)
-            for (size_t l = 0; l < s->l; l++)
-                out[part * s->l + l] += a[part * s->p + p] * x[l];
-    }
-}
-
-/* out[2][r]: the same between its left bond, which is closed by the trace, and its right one. */
-static void close_left(double *out, const oqt__mps *mps, size_t i, const double *a, double *x)
-{
-    const oqt__chain_site *s = mps->site + i;
-    const double *left = i > 0 ? mps->bond[i - 1].l : NULL;
-    size_t lr = s->l * s->r;
-
-    memset(out, 0, 2 * s->r * sizeof *out);
-    for (size_t p = 0; p < s->p; p++) {
-        const double *from = s->x + p * s->a * lr;
-
-        if (left)
-            oqt__gemv(true, s->l, s->r, 1.0, from, s->r, left, 0.0, x);
-        else
-            memcpy(x, from, s->r * sizeof *x);
-        for (size_t part = 0; part < 2; part++)
-            for (size_t r = 0; r < s->r; r++)
-                out[part * s->r + r] += a[part * s->p + p] * x[r];
+            for (size_t k = 0; k < n; k++)
+                out[part * n + k] += a[part * s->p + p] * x[k];
     }
 }
 
@@ -133,7 +113,7 @@ oqt_status oqt_tebd_expectations(oqt_complex *out, const oqt_tebd *run, const oq
             size_t l = mps->site[i].l;
             const double one = 1.0, *left = i > 0 ? mps->bond[i - 1].l : &one;
 
-            close_right(work, mps, i, at, work + 2 * m);
+            close_side(work, mps, i, false, at, work + 2 * m);
             out[i] = (oqt_complex){dot(left, work, l), dot(left, work + l, l)};
         }
         oqt__blas_leave(&guard);
@@ -175,8 +155,8 @@ static void pair_up(oqt_complex *out, struct sweep *w, size_t i)
 {
     size_t n = w->mps->n, l = w->mps->site[i].l;
 
-    close_right(w->close, w->mps, i, w->a, w->x);
-    close_right(w->close + 2 * l, w->mps, i, w->b, w->x);
+    close_side(w->close, w->mps, i, false, w->a, w->x);
+    close_side(w->close + 2 * l, w->mps, i, false, w->b, w->x);
     oqt__gemm(false, true, 4 * i, 4, l, 1.0, w->env, l, w->close, l, 0.0, w->value, 4);
     for (size_t k = 0; k < i; k++) {
         const double *v = w->value + 16 * k; /* [A, B of k][re, im][A, B of i][re, im] */
@@ -202,8 +182,8 @@ static void extend(struct sweep *w, size_t i)
     }
     if (i > 0)
         oqt__gemm(false, false, 4 * i, s->r, s->l, 1.0, w->env, s->l, w->map, s->r, 0.0, w->next, s->r);
-    close_left(w->next + 4 * i * s->r, w->mps, i, w->a, w->x);
-    close_left(w->next + (4 * i + 2) * s->r, w->mps, i, w->b, w->x);
+    close_side(w->next + 4 * i * s->r, w->mps, i, true, w->a, w->x);
+    close_side(w->next + (4 * i + 2) * s->r, w->mps, i, true, w->b, w->x);
     w->env = w->next;
     w->next = swap;
 }

@@ -78,35 +78,19 @@ oqt_status oqt__mps_product(oqt__mps *out, size_t n, const size_t *d, const doub
 
 /* ---- traces ---- */
 
-void oqt__site_trace_right(double *out, const oqt__chain_site *s, const double *left)
+void oqt__site_trace(double *out, const oqt__chain_site *s, bool left, const double *trace)
 {
-    size_t lr = s->l * s->r;
+    size_t n = left ? s->r : s->l;
 
-    memset(out, 0, s->r * sizeof *out);
+    memset(out, 0, n * sizeof *out);
     for (size_t i = 0; i < s->d; i++) {
-        const double *x = s->x + (i * s->d + i) * s->a * lr;
+        const double *x = s->x + (i * s->d + i) * s->a * s->l * s->r;
 
-        if (left)
-            oqt__gemv(true, s->l, s->r, 1.0, x, s->r, left, 1.0, out);
+        if (trace)
+            oqt__gemv(left, s->l, s->r, 1.0, x, s->r, trace, 1.0, out);
         else
-            for (size_t r = 0; r < s->r; r++)
-                out[r] += x[r];
-    }
-}
-
-void oqt__site_trace_left(double *out, const oqt__chain_site *s, const double *right)
-{
-    size_t lr = s->l * s->r;
-
-    memset(out, 0, s->l * sizeof *out);
-    for (size_t i = 0; i < s->d; i++) {
-        const double *x = s->x + (i * s->d + i) * s->a * lr;
-
-        if (right)
-            oqt__gemv(false, s->l, s->r, 1.0, x, s->r, right, 1.0, out);
-        else
-            for (size_t l = 0; l < s->l; l++)
-                out[l] += x[l];
+            for (size_t k = 0; k < n; k++)
+                out[k] += x[k];
     }
 }
 
@@ -115,9 +99,9 @@ void oqt__mps_trace_bonds(oqt__mps *mps)
     size_t last = mps->n - 1;
 
     for (size_t i = 0; i < last; i++)
-        oqt__site_trace_right(mps->bond[i].l, mps->site + i, i > 0 ? mps->bond[i - 1].l : NULL);
+        oqt__site_trace(mps->bond[i].l, mps->site + i, true, i > 0 ? mps->bond[i - 1].l : NULL);
     for (size_t i = last; i > 0; i--)
-        oqt__site_trace_left(mps->bond[i - 1].r, mps->site + i, i < last ? mps->bond[i].r : NULL);
+        oqt__site_trace(mps->bond[i - 1].r, mps->site + i, false, i < last ? mps->bond[i].r : NULL);
 }
 
 double oqt__mps_trace(const oqt__mps *mps)

@@ -227,7 +227,7 @@ oqt_status oqt__tebd_apply_tensors(oqt_tebd *run, size_t i, uint64_t step, oqt__
         oqt__pt_factors(t->factor + e * d2, d2, t->stepper.tensor[e].pt, step, 1, t->factor_scratch);
     turn = t->enter[step % 2];
     if (turn)
-        oqt__gemm(false, false, d2, before, d2, 1.0, turn, d2, site->x, before, 0.0, y, before);
+        oqt__turn(y, site->x, turn, d2, before);
     else
         memcpy(y, site->x, d2 * before * sizeof *y);
     oqt__step_tensors(x, y, &t->stepper, step, t->factor, width, 1);
@@ -235,7 +235,7 @@ oqt_status oqt__tebd_apply_tensors(oqt_tebd *run, size_t i, uint64_t step, oqt__
         return st;
     turn = t->leave[step % 2];
     if (turn)
-        oqt__gemm(false, false, d2, after, d2, 1.0, turn, d2, x, after, 0.0, site->x, after);
+        oqt__turn(site->x, x, turn, d2, after);
     else
         memcpy(site->x, x, d2 * after * sizeof *x);
     site->a = after / width;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/numbers.h"
+#include "pt/kernel.h"
 
 enum { PATHS = 16, MAX_PATHS = 40, CHECKS = 64 };
 
@@ -147,35 +148,22 @@ void oqt__path_exponent(oqt_complex *log_f, oqt_complex *felt, const oqt__exact 
 
 /* ---- the tensor ---- */
 
-/* Clones for several processors must be static, or they are exported. */
-OQT__SIMD static void apply(double *restrict y_re, double *restrict y_im, const double *x_re,
-                            const double *x_im, const oqt__slot *slot, size_t cls, double sign)
-{
-    const double *re = oqt__slot_real(slot, cls), *im = oqt__slot_imag(slot, cls);
-    size_t n = slot->right;
-
-    memset(y_re, 0, n * sizeof *y_re);
-    memset(y_im, 0, n * sizeof *y_im);
-    for (size_t i = 0; i < slot->left; i++, re += n, im += n) {
-        double a = x_re[i], b = x_im[i], sa = sign * a, sb = sign * b;
-
-        if (sign == 0.0)
-            for (size_t j = 0; j < n; j++) {
-                y_re[j] += a * re[j];
-                y_im[j] += b * re[j];
-            }
-        else
-            for (size_t j = 0; j < n; j++) {
-                y_re[j] += a * re[j] - sb * im[j];
-                y_im[j] += b * re[j] + sa * im[j];
-            }
-    }
-}
-
 void oqt__path_apply(double *y_re, double *y_im, const double *x_re, const double *x_im,
                      const oqt__slot *slot, size_t cls, double sign)
 {
-    apply(y_re, y_im, x_re, x_im, slot, cls, sign);
+    const double *re = oqt__slot_real(slot, cls), *im = oqt__slot_imag(slot, cls);
+    size_t m = slot->left, n = slot->right;
+
+    memset(y_re, 0, n * sizeof *y_re);
+    memset(y_im, 0, n * sizeof *y_im);
+    if (sign == 0.0) {
+        oqt__add_rows(y_re, x_re, re, n, m, n);
+        oqt__add_rows(y_im, x_im, re, n, m, n);
+    } else if (sign > 0.0) {
+        oqt__add_complex_rows(y_re, y_im, x_re, x_im, re, im, n, m, n);
+    } else { /* i y^* = i x^* (re + i im) */
+        oqt__add_complex_rows(y_im, y_re, x_im, x_re, re, im, n, m, n);
+    }
 }
 
 /* Largest |F - exact|^2 over the pieces of a path, and over those of its first half. x: 4 bonds. */
@@ -204,7 +192,8 @@ static void run_path(double worst[2], const struct test *test, const struct oqt_
                 slot.f = test->power + (j - 1) * size;
             else if (test->unit)
                 slot.f = test->unit;
-            apply(new, new + chi, old, old + chi, &slot, pt->legs.cls[piece->leg], pt->legs.sign[piece->leg]);
+            oqt__path_apply(new, new + chi, old, old + chi, &slot, pt->legs.cls[piece->leg],
+                            pt->legs.sign[piece->leg]);
             old = new;
             new = swap;
         }
