@@ -1,5 +1,6 @@
 /* test_chain_physics.c - chains against free fermions, the joint Liouvillian, the joint open system, thermal
  * states and currents; what a run holds in memory. */
+#include "chains.h"
 #include "physics.h"
 
 #include <stdatomic.h>
@@ -93,7 +94,7 @@ static oqt_chain *chain_of(const struct model *m)
 }
 
 /* 1 (x) op (x) 1 of n_sites, added to out. */
-static void embed(oqt_complex *out, size_t n_sites, size_t first, size_t n, const oqt_complex *op)
+static void add_embedded(oqt_complex *out, size_t n_sites, size_t first, size_t n, const oqt_complex *op)
 {
     size_t d = (size_t)1 << n, low = (size_t)1 << (n_sites - first - n), big = (size_t)1 << n_sites;
 
@@ -112,7 +113,7 @@ static void joint_hamiltonian(oqt_complex *h, const struct model *m)
     memset(h, 0, sizeof *h << 2 * m->n_sites);
     for (size_t k = 0; k < m->n_terms; k++)
         if (m->term[k].rate == 0.0)
-            embed(h, m->n_sites, m->term[k].first, m->term[k].n, m->term[k].op);
+            add_embedded(h, m->n_sites, m->term[k].first, m->term[k].n, m->term[k].op);
 }
 
 /* Matrix of some sites of the joint density matrix. */
@@ -138,35 +139,10 @@ static void reduce(oqt_complex *out, const oqt_complex *rho, size_t n_sites, siz
         }
 }
 
-static double complex trace_product(const oqt_complex *a, const oqt_complex *b, size_t d)
-{
-    double complex sum = 0.0;
-
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < d; j++)
-            sum += to_c99(a[i * d + j]) * to_c99(b[j * d + i]);
-    return sum;
-}
-
 static const oqt_complex up[4] = {{1.0, 0.0}};
 static const oqt_complex down[4] = {{0.0, 0.0}, {0.0, 0.0}, {0.0, 0.0}, {1.0, 0.0}};
 static const oqt_complex half_x[4] = {{0.0, 0.0}, {0.5, 0.0}, {0.5, 0.0}, {0.0, 0.0}};
 static const oqt_complex half_z[4] = {{0.5, 0.0}, {0.0, 0.0}, {0.0, 0.0}, {-0.5, 0.0}};
-
-static oqt_tebd *start(const oqt_chain *chain, const oqt_complex *initial, const size_t *n_pt,
-                       const oqt_pt *const *pts, double dt, int order, double tolerance)
-{
-    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
-    oqt_tebd *run = NULL;
-    oqt_error err = {0};
-
-    opt.dt = dt;
-    opt.order = order;
-    opt.tolerance = tolerance;
-    opt.n_threads = 1;
-    ASSERT_OK(oqt_tebd_create(&run, chain, initial, n_pt, pts, &opt, &err), err);
-    return run;
-}
 
 /* ---- free fermions ----
  *
@@ -256,7 +232,7 @@ static void free_errors(double error[2], const bool *full, double dt, double t, 
         memcpy(initial + 4 * i, full[i] ? up : down, sizeof up);
         memcpy(op + 4 * i, half_z, sizeof half_z);
     }
-    run = start(chain, initial, NULL, NULL, dt, order, tolerance);
+    run = product_run(chain, initial, NULL, NULL, dt, order, tolerance, 1);
     ASSERT_OK(oqt_tebd_step(run, (uint64_t)lround(t / dt), &err), err);
     ASSERT_OK(oqt_tebd_expectations(z, run, op, &err), err);
     ASSERT_OK(oqt_tebd_correlators(zz, run, op, op, &err), err);
@@ -412,7 +388,7 @@ static void lindblad_errors(double error[2], const struct model *m, const oqt_co
 {
     const oqt_complex *const sigma[3] = {sigma_x, sigma_y, sigma_z};
     oqt_chain *chain = chain_of(m);
-    oqt_tebd *run = start(chain, initial, NULL, NULL, dt, order, 1e-11);
+    oqt_tebd *run = product_run(chain, initial, NULL, NULL, dt, order, 1e-11, 1);
     oqt_complex rho[24], pair[16], one[4], op[24], other[24], product[16], got[36];
     oqt_error err = {0};
 
@@ -527,7 +503,7 @@ static void end_tensors(oqt_pt **site, oqt_pt **joint, size_t n_sites, size_t n_
         if (!joint)
             continue;
         memset(op, 0, big * big * sizeof *op);
-        embed(op, n_sites, b[k].site, 1, coupling);
+        add_embedded(op, n_sites, b[k].site, 1, coupling);
         joint[k] = end_tensor(b + k, big, op, dt, tolerance);
     }
 }
@@ -680,7 +656,7 @@ static void relax(oqt_complex *rho, size_t n, size_t n_baths, const struct end_b
     end_tensors(site, NULL, n, n_baths, baths, dt, 1e-5);
     for (size_t i = 0; i < n; i++)
         memcpy(initial + 4 * i, down, sizeof up);
-    run = start(chain, initial, n_pt, (const oqt_pt *const *)site, dt, 2, tolerance);
+    run = product_run(chain, initial, n_pt, (const oqt_pt *const *)site, dt, 2, tolerance, 1);
     ASSERT_OK(oqt_tebd_step(run, n_steps, &err), err);
     ASSERT_OK(oqt_tebd_density(rho, run, n, sites, &err), err);
     ck_assert_double_lt(fabs(oqt_tebd_trace(run) - 1.0),
@@ -737,9 +713,9 @@ static double energy_current(const oqt_complex *rho, size_t n, size_t b)
         const struct term *t = m.term + k;
 
         if (t->first == b - 1)
-            embed(left, n, t->first, t->n, t->op);
+            add_embedded(left, n, t->first, t->n, t->op);
         if (t->first == b)
-            embed(right, n, t->first, t->n, t->op);
+            add_embedded(right, n, t->first, t->n, t->op);
     }
     for (size_t i = 0; i < big; i++)
         for (size_t j = 0; j < big; j++) {

@@ -61,6 +61,21 @@ oqt_chain *driven_chain(size_t n, size_t driven, uint64_t *seed)
     return chain;
 }
 
+oqt_tebd *product_run(const oqt_chain *chain, const oqt_complex *initial, const size_t *n_pt,
+                      const oqt_pt *const *pts, double dt, int order, double tolerance, int n_threads)
+{
+    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
+    oqt_tebd *run = NULL;
+    oqt_error err = {0};
+
+    opt.dt = dt;
+    opt.order = order;
+    opt.tolerance = tolerance;
+    opt.n_threads = n_threads;
+    ASSERT_OK(oqt_tebd_create(&run, chain, initial, n_pt, pts, &opt, &err), err);
+    return run;
+}
+
 void embed(oqt_complex *out, size_t n, const size_t *dim, size_t first, size_t last, const oqt_complex *a)
 {
     size_t before = 1, own = 1, after = 1, d;

@@ -15,6 +15,10 @@ oqt_system *damped_system(size_t d, const oqt_complex *h, double rate, const oqt
  * sigma_x on one site. The state of the random numbers goes on. */
 oqt_chain *driven_chain(size_t n, size_t driven, uint64_t *seed);
 
+/** A run from a product state. */
+oqt_tebd *product_run(const oqt_chain *chain, const oqt_complex *initial, const size_t *n_pt,
+                      const oqt_pt *const *pts, double dt, int order, double tolerance, int n_threads);
+
 /** out = 1 (x) .. (x) a (x) .. (x) 1 with a on sites first .. last of n, on the space of all of them. */
 void embed(oqt_complex *out, size_t n, const size_t *dim, size_t first, size_t last, const oqt_complex *a);
 

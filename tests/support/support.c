@@ -153,6 +153,16 @@ size_t check_every_allocation(fallible_call call, void *ctx)
     }
 }
 
+double complex trace_product(const oqt_complex *a, const oqt_complex *b, size_t d)
+{
+    double complex sum = 0.0;
+
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            sum += to_c99(a[i * d + j]) * to_c99(b[j * d + i]);
+    return sum;
+}
+
 oqt_bath *ohmic_bath(double alpha, double cutoff, double temperature)
 {
     oqt_bath *bath = NULL;

@@ -44,6 +44,9 @@ extern const oqt_complex sigma_x[4], sigma_y[4], sigma_z[4], sigma_minus[4];
 /** out = c a, n elements. */
 void scale_complex(oqt_complex *out, double c, const oqt_complex *a, size_t n);
 
+/** tr(a b), d x d. */
+double complex trace_product(const oqt_complex *a, const oqt_complex *b, size_t d);
+
 /** J = 2 alpha w exp(-w / cutoff). */
 oqt_bath *ohmic_bath(double alpha, double cutoff, double temperature);
 

@@ -60,21 +60,6 @@ static void set_state(oqt_complex *initial, size_t site, const oqt_complex *rho)
     memcpy(initial + 4 * site, rho, 4 * sizeof *rho);
 }
 
-static oqt_tebd *start(const oqt_chain *chain, const oqt_complex *initial, const size_t *n_pt,
-                       const oqt_pt *const *pts, double dt, int order, double tolerance, int n_threads)
-{
-    oqt_tebd_options opt = OQT_TEBD_OPTIONS_INIT;
-    oqt_tebd *run = NULL;
-    oqt_error err = {0};
-
-    opt.dt = dt;
-    opt.order = order;
-    opt.tolerance = tolerance;
-    opt.n_threads = n_threads;
-    ASSERT_OK(oqt_tebd_create(&run, chain, initial, n_pt, pts, &opt, &err), err);
-    return run;
-}
-
 /* ---- numbers of the reference ---- */
 
 START_TEST(closed_chain_gives_reference_numbers)
@@ -98,7 +83,7 @@ START_TEST(closed_chain_gives_reference_numbers)
     set_state(initial, 1, DOWN);
     set_state(initial, 2, DOWN);
     for (int c = 0; c < 2; c++) {
-        oqt_tebd *run = start(chain, initial, NULL, NULL, 0.2, cases[c].order, 1e-12, 1);
+        oqt_tebd *run = product_run(chain, initial, NULL, NULL, 0.2, cases[c].order, 1e-12, 1);
         size_t bonds[2], near[2] = {0, 1}, far[2] = {0, 2};
 
         for (int step = 0; step < 3; step++) {
@@ -194,7 +179,7 @@ START_TEST(baths_give_reference_numbers)
     set_state(initial, 1, MIXED);
     set_state(initial, 2, DOWN);
     for (int c = 0; c < 2; c++) {
-        oqt_tebd *run = start(chain, initial, one, pts, 0.2, cases[c].order, 1e-12, 1);
+        oqt_tebd *run = product_run(chain, initial, one, pts, 0.2, cases[c].order, 1e-12, 1);
 
         for (int step = 0; step < 3; step++) {
             ASSERT_OK(oqt_tebd_step(run, 1, &err), err);
@@ -206,7 +191,7 @@ START_TEST(baths_give_reference_numbers)
         oqt_tebd_destroy(run);
     }
     for (int whole = 0; whole < 2; whole++) { /* in one go, or taken up at step 1 by another run */
-        oqt_tebd *run = start(chain, initial, two, pts, 0.2, 2, 1e-12, 1);
+        oqt_tebd *run = product_run(chain, initial, two, pts, 0.2, 2, 1e-12, 1);
 
         if (!whole)
             run = take_over(run, chain, 1, two, pts);
@@ -294,7 +279,7 @@ START_TEST(controls_may_change_the_trace)
     opt.site_controls = controls;
     opt.dt = 0.2;
     ASSERT_OK(oqt_tebd_create(&run, chain, initial, NULL, NULL, &opt, &err), err);
-    free_run = start(chain, initial, NULL, NULL, 0.2, 2, 1e-6, 1);
+    free_run = product_run(chain, initial, NULL, NULL, 0.2, 2, 1e-6, 1);
     ASSERT_OK(oqt_tebd_step(run, 2, &err), err);
     ASSERT_OK(oqt_tebd_step(free_run, 2, &err), err);
     ASSERT_OK(oqt_tebd_densities(rho, run, &err), err);
@@ -505,7 +490,7 @@ START_TEST(chains_equal_dense_products)
         make_dense(&m, shapes[c].n, shapes[c].dim, 11 + c);
         random_product(whole, parts, &m, 77 + c);
         for (int k = 0; k < 3; k++) {
-            oqt_tebd *run = start(m.chain, parts, NULL, NULL, 0.3, orders[k], 1e-14, 1);
+            oqt_tebd *run = product_run(m.chain, parts, NULL, NULL, 0.3, orders[k], 1e-14, 1);
 
             memcpy(exact, whole, sizeof exact);
             for (int step = 0; step < 2; step++) {
@@ -547,7 +532,7 @@ START_TEST(errors_fall_with_the_order)
         double error[2];
 
         for (int fine = 0; fine < 2; fine++) {
-            oqt_tebd *run = start(m.chain, parts, NULL, NULL, fine ? 0.05 : 0.1, orders[k], 1e-14, 1);
+            oqt_tebd *run = product_run(m.chain, parts, NULL, NULL, fine ? 0.05 : 0.1, orders[k], 1e-14, 1);
 
             ASSERT_OK(oqt_tebd_step(run, fine ? 8 : 4, &err), err);
             whole_density(rho, run, 3);
@@ -758,7 +743,7 @@ START_TEST(truncation_conserves_traces)
 
     for (size_t i = 0; i < 6; i++)
         set_state(initial, i, i % 2 ? DOWN : UP);
-    run = start(chain, initial, NULL, NULL, 0.2, 2, 0.1, 1);
+    run = product_run(chain, initial, NULL, NULL, 0.2, 2, 0.1, 1);
     ASSERT_OK(oqt_tebd_step(run, 30, &err), err);
     oqt_tebd_get_stats(&stats, run);
     ck_assert(stats.discarded_weight > 1e-4);
@@ -784,7 +769,7 @@ START_TEST(traces_of_long_chains_hold)
 
     for (size_t i = 0; i < LONG; i++)
         set_state(initial, i, i ? DOWN : UP);
-    run = start(chain, initial, NULL, NULL, 0.2, 4, 1e-2, 1);
+    run = product_run(chain, initial, NULL, NULL, 0.2, 4, 1e-2, 1);
     ASSERT_OK(oqt_tebd_step(run, 12, &err), err);
     oqt_tebd_get_stats(&stats, run);
     ck_assert_double_lt(stats.trace_drift, 1e-11);
@@ -882,7 +867,7 @@ static void run_with_bath(oqt_complex *rho, oqt_tebd_stats *stats, const oqt_cha
 
     for (size_t i = 0; i < MAX_SITES; i++)
         set_state(initial, i, i % 3 ? DOWN : UP);
-    run = start(chain, initial, n_pt, pts, 0.2, 2, 1e-4, n_threads);
+    run = product_run(chain, initial, n_pt, pts, 0.2, 2, 1e-4, n_threads);
     for (uint64_t done = 0; done < 10; done += at_once)
         ASSERT_OK(oqt_tebd_step(run, at_once, &err), err);
     ASSERT_OK(oqt_tebd_densities(rho, run, &err), err);
